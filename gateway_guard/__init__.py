@@ -1,0 +1,1 @@
+"""Detect and slow model distillation at the gateway, inline, from the environment alone."""
