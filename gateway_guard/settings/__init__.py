@@ -1,7 +1,7 @@
 """Settings: every ``GATEWAY_GUARD_*`` variable, and what a deployment keeps for itself."""
 
 from gateway_guard.settings.deployment import deployment_secret, first_started_at, secret_survives
-from gateway_guard.settings.environment import variable
+from gateway_guard.settings.environment import nearest, variable
 from gateway_guard.settings.fields import UNIX
 from gateway_guard.settings.loading import Variable, describe_variables, load_settings
 from gateway_guard.settings.units import format_duration, format_size, parse_duration, parse_size
@@ -17,6 +17,7 @@ __all__ = [
     "format_duration",
     "format_size",
     "load_settings",
+    "nearest",
     "parse_duration",
     "parse_size",
     "secret_survives",
