@@ -64,7 +64,7 @@ def write(path: Path, text: str) -> Path:
 
 def test_without_a_policy_nobody_is_special() -> None:
     """No ceiling, the built-in clause for every model, no names."""
-    policy = PolicyFile(load_settings()).current
+    policy = PolicyFile(load_settings(), NOW).current
     assert policy.ceiling(caller(), "user", NOW) is Action.BLOCK
     assert policy.terms_for("any", "/v1/chat/completions") is BUILT_IN_TERMS
     assert policy.name_of(KEY.hex()) is None
@@ -251,10 +251,10 @@ def test_a_bad_file_stops_the_start(tmp_path: Path) -> None:
     for text in ("entitlement = 1", "\x00", "x" * (2**20 + 1)):
         write(path, text)
         with pytest.raises(ConfigurationError, match=r"policy\.toml cannot be used"):
-            PolicyFile(load_settings(policy=path))
+            PolicyFile(load_settings(policy=path), NOW)
     path.unlink()
     with pytest.raises(ConfigurationError, match="No such file"):
-        PolicyFile(load_settings(policy=path))
+        PolicyFile(load_settings(policy=path), NOW)
 
 
 def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
@@ -270,8 +270,7 @@ def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
 def test_a_change_is_taken_over(tmp_path: Path) -> None:
     """The next look finds it; the one in between does not touch the disk."""
     path = write(tmp_path / "policy.toml", "")
-    file = PolicyFile(load_settings(policy=path, policy_check_seconds="2s"))
-    assert not file.refresh(NOW)
+    file = PolicyFile(load_settings(policy=path, policy_check_seconds="2s"), NOW)
     write(path, EXEMPT)
     assert not file.refresh(NOW + 1)
     assert file.current.ceiling(caller(), None, NOW) is Action.BLOCK
@@ -282,19 +281,19 @@ def test_a_change_is_taken_over(tmp_path: Path) -> None:
 def test_a_clock_that_jumps_back_does_not_stop_the_looking(tmp_path: Path) -> None:
     """A year too far ahead once does not mean a year without a look."""
     path = write(tmp_path / "policy.toml", "")
-    file = PolicyFile(load_settings(policy=path))
+    file = PolicyFile(load_settings(policy=path), NOW)
     file.refresh(NOW + 365 * DAY)
     write(path, EXEMPT)
-    assert file.refresh(NOW)
+    assert file.refresh(NOW + 60)
 
 
 def test_a_bad_change_keeps_the_last_good_policy_and_says_so_once(tmp_path: Path) -> None:
     """The log has reason and line; the gauge goes back when the file is mended."""
     path = write(tmp_path / "policy.toml", EXEMPT)
-    file = PolicyFile(load_settings(policy=path))
+    file = PolicyFile(load_settings(policy=path), NOW)
     write(path, EXEMPT + "[[terms]]\ntitel = 'x'\n")
     with capture_logs() as logs:
-        assert not file.refresh(NOW)
+        assert not file.refresh(NOW + 30)
         assert not file.refresh(NOW + 60)
     assert [log["event"] for log in logs] == ["gateway_guard.policy_rejected"]
     assert "titel" in logs[0]["reason"]
@@ -310,9 +309,9 @@ def test_a_bad_change_keeps_the_last_good_policy_and_says_so_once(tmp_path: Path
 def test_a_vanished_file_keeps_the_last_good_policy(tmp_path: Path) -> None:
     """A volume that is remounted takes nobody's entitlement away."""
     path = write(tmp_path / "policy.toml", EXEMPT)
-    file = PolicyFile(load_settings(policy=path))
+    file = PolicyFile(load_settings(policy=path), NOW)
     path.unlink()
-    assert not file.refresh(NOW)
+    assert not file.refresh(NOW + 30)
     assert file.stale
     assert file.current.ceiling(caller(), None, NOW) is Action.PASS
     write(path, EXEMPT)
@@ -324,11 +323,11 @@ def test_a_change_that_keeps_size_and_time_is_found(tmp_path: Path) -> None:
     """A replaced file has another inode."""
     path = write(tmp_path / "policy.toml", EXEMPT)
     before = path.stat()
-    file = PolicyFile(load_settings(policy=path))
+    file = PolicyFile(load_settings(policy=path), NOW)
     write(path, EXEMPT.replace('"exempt"', '"watch" '))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
-    assert file.refresh(NOW)
+    assert file.refresh(NOW + 30)
     assert file.current.ceiling(caller(), None, NOW) is Action.WATCH
 
 
@@ -336,11 +335,14 @@ def test_an_expired_entitlement_is_logged_once(tmp_path: Path) -> None:
     """The operator learns that it no longer counts, by id and purpose; not at every look."""
     text = EXEMPT + entitlement("organisation = 'Org'")
     path = write(tmp_path / "policy.toml", text)
-    file = PolicyFile(load_settings(policy=path))
+    file = PolicyFile(load_settings(policy=path), NOW)
     with capture_logs() as logs:
         for days in (0, 1, 2, 3):
             file.refresh(NOW + days * DAY)
     [log] = logs
+    with capture_logs() as at_start:
+        PolicyFile(load_settings(policy=path), NOW + 9 * DAY)
+    assert at_start == logs
     assert log["event"] == "gateway_guard.entitlement_expired"
     assert (log["key_id"], log["purpose"]) == (KEY.hex(), "licensed distillation")
     assert log["organisation"] is None
