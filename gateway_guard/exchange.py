@@ -1,0 +1,111 @@
+"""The parsed form of a request and of its answer, whatever dialect they were spoken in.
+
+Nothing is parsed here. A dialect makes these values; everything further down the street reads them.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Literal
+
+import msgspec
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """One contribution to the conversation, its text parts joined by newlines.
+
+    ``system`` stands for developer roles too. A message that mixes tool results with text becomes
+    several turns in the order of its parts, so that text a tool fetched is never taken for text a
+    person or program wrote. ``images`` counts parts that are not text. ``call_ids`` are the ids of
+    the tool calls an assistant turn made.
+    """
+
+    role: Role
+    text: str
+    images: int = 0
+    call_ids: tuple[str, ...] = ()
+
+
+class Sampling(msgspec.Struct, frozen=True, gc=False):
+    """How the answer shall be drawn; ``None`` where the request is silent."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    thinking_tokens: int | None = None
+    effort: str | None = None
+    answers: int = 1
+    stops: int = 0
+    logprobs: bool = False
+    top_logprobs: int = 0
+    logit_bias: int = 0
+    seeded: bool = False
+    structured: bool = False
+
+
+class Exchange(msgspec.Struct, frozen=True, gc=False):
+    """A request for an answer.
+
+    ``turns`` are in the order of the request, system text first. ``body_bytes`` is the size of the
+    request body on the wire. ``unparsed`` marks a body that no parser understood: its bytes stand
+    as one user turn. ``tool_definitions`` counts the tools offered to the model.
+    """
+
+    dialect: str
+    model: str
+    turns: tuple[Turn, ...]
+    sampling: Sampling = Sampling()
+    stream: bool = False
+    tool_definitions: int = 0
+    end_user: str | None = None
+    body_bytes: int = 0
+    unparsed: bool = False
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens as the upstream reported them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What was seen of one answer.
+
+    ``digests`` holds ``text_digest`` of each choice (at most eight) in which text or tool calls
+    were seen. ``output_chars`` counts visible characters, ``reasoning_chars`` those of served
+    reasoning; ``failed`` says that an error came instead of, or in the middle of, the answer.
+    """
+
+    output_chars: int = 0
+    reasoning_chars: int = 0
+    tool_calls: int = 0
+    finish: str | None = None
+    usage: Usage | None = None
+    digests: tuple[bytes, ...] = ()
+    failed: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """How an exchange ended, as far as the guard could see.
+
+    ``status`` is the upstream's status code, ``None`` when no response started. ``completed`` is
+    false when the client left, the upstream raised or the stream was cut.
+    """
+
+    status: int | None
+    completed: bool
+    answer: Answer | None = None
+
+
+def text_digest(text: str, key: bytes, call_ids: tuple[str, ...] = ()) -> bytes:
+    """Return 16 bytes that identify a text under a key, whatever its white space.
+
+    A turn without text is identified by the ids of its tool calls, which clients send back as they
+    got them.
+    """
+    squeezed = "".join(text.split()) or "\0".join(call_ids)
+    return blake2b(squeezed.encode("utf-8", "surrogatepass"), key=key, digest_size=16).digest()
