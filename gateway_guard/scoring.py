@@ -1,0 +1,82 @@
+"""Evidence -> Score: calibrated log-odds, with each signal's share of it.
+
+``logit = bias + sum(weight * value)``. Weights ship as versioned package data; their signs are
+known, so no evidence ever speaks for a subject, and silence is no evidence.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway_guard.signals import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+PACING = "pacing"
+_SPEAKS_FROM = 0.3  # a family counts when one of its signals says at least this much
+_TWO_FAMILIES = "extraction_phrase"
+
+
+class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What each signal weighs, and how unlikely a violation is before anything was seen."""
+
+    version: int
+    bias: float
+    weights: dict[str, float]
+
+
+class Score(msgspec.Struct, frozen=True, gc=False):
+    """A violation score: log-odds, and what they are made of, the largest share first.
+
+    ``families`` are those that speak, pacing left out; ``corroborated`` says that two agree.
+    """
+
+    logit: float
+    shares: tuple[tuple[Evidence, float], ...]
+    families: frozenset[str]
+    corroborated: bool
+    exchanges: float
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return a line for each signal that carries the score."""
+        return tuple(
+            f"{evidence.signal}={evidence.value:.2f} (+{share:.2f}): {evidence.detail}"
+            for evidence, share in self.shares
+            if share > 0
+        )
+
+
+def load_weights(data: bytes) -> Weights:
+    """Read weights from TOML.
+
+    Raises:
+        msgspec.ValidationError: a field is missing, unknown or of the wrong type.
+
+    """
+    return msgspec.convert(tomllib.loads(data.decode()), Weights)
+
+
+SHIPPED = load_weights(resources.files("gateway_guard").joinpath("weights.toml").read_bytes())
+
+
+def score(evidence: Iterable[Evidence], exchanges: float, weights: Weights = SHIPPED) -> Score:
+    """Weigh what the signals said; a signal without a weight says nothing."""
+    shares = [(item, weights.weights.get(item.signal, 0.0) * item.value) for item in evidence]
+    shares.sort(key=lambda share: -share[1])
+    speaking = [item for item, share in shares if share > 0 and item.value >= _SPEAKS_FROM]
+    families = frozenset(item.family for item in speaking) - {PACING}
+    published = any(item.signal == _TWO_FAMILIES for item in speaking)
+    return Score(
+        logit=weights.bias + sum(share for _, share in shares),
+        shares=tuple(shares),
+        families=families,
+        corroborated=len(families) > 1 or published,
+        exchanges=exchanges,
+    )
