@@ -1,0 +1,209 @@
+"""Admission: which subjects get a row of the slab, and which wait for one.
+
+A key is admitted with its second counted exchange; what several keys share is admitted once three
+verified keys have shown it, or one has repeated it. Until then a subject waits in a bounded table
+in which no key fills more than 1%; what it has contributed there is carried over exactly. Keys that
+no upstream has accepted wait in a table of their own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway_guard import contribution, profile
+from gateway_guard.contribution import Contribution, Share
+from gateway_guard.principal import SubjectKind
+from gateway_guard.sketches.slab import Slab
+from gateway_guard.subjects import MINIMUM_SAMPLE, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway_guard.profile import Slot
+    from gateway_guard.timeline import Instant
+
+REPEATS = {
+    SubjectKind.KEY: 2,
+    SubjectKind.TEMPLATE_IN_KEY: 2,
+    SubjectKind.END_USER: 4,
+}
+_REPEATS_OF_SHARED = 8
+_KEYS_OF_SHARED = 3
+_BYTES_A_SUBJECT = 640
+_BYTES_A_CONTRIBUTION = 1536
+_OWNER_SHARE = 0.01
+
+
+class SubjectTable:
+    """All subjects in memory: admitted ones with rows, waiting ones, and unverified keys apart."""
+
+    def __init__(self, size_bytes: int) -> None:
+        """Spend at most ``size_bytes``."""
+        rows = max(64, int(size_bytes * 0.85) // (profile.ROW.itemsize + _BYTES_A_SUBJECT))
+        self.slab = Slab(profile.ROW, rows, self._evicted)
+        self._of_row: list[Subject | None] = [None] * rows
+        self._admitted: dict[bytes, Subject] = {}
+        self._waiting: OrderedDict[bytes, Subject] = OrderedDict()
+        self._owned: dict[bytes, OrderedDict[bytes, None]] = {}
+        self._unverified: OrderedDict[bytes, Subject] = OrderedDict()
+        self._waiting_capacity = max(256, int(size_bytes * 0.13) // (4 * _BYTES_A_CONTRIBUTION))
+        self._owner_capacity = max(8, int(self._waiting_capacity * _OWNER_SHARE))
+        self._unverified_capacity = max(64, int(size_bytes * 0.02) // _BYTES_A_SUBJECT)
+
+    def __len__(self) -> int:
+        """Return the number of admitted subjects."""
+        return len(self._admitted)
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of subjects that wait for admission."""
+        return len(self._waiting)
+
+    @property
+    def unverified(self) -> int:
+        """Return the number of unverified keys held."""
+        return len(self._unverified)
+
+    def get(self, subject: bytes) -> Subject | None:
+        """Return a subject wherever it is held."""
+        return (
+            self._admitted.get(subject)
+            or self._waiting.get(subject)
+            or self._unverified.get(subject)
+        )
+
+    def find(self, kind: SubjectKind, subject: bytes, owner: bytes) -> Subject:
+        """Return a subject, or begin to wait with it on behalf of the key ``owner``."""
+        found = self._admitted.get(subject) or self._waiting.get(subject)
+        return found or self._wait(Subject(subject, kind, owner))
+
+    def find_unverified(self, subject: bytes) -> Subject:
+        """Return a key that no upstream has accepted yet, the least recently seen making room."""
+        found = self.get(subject)
+        if found is None:
+            found = self._unverified[subject] = Subject(subject, SubjectKind.KEY, subject)
+            if len(self._unverified) > self._unverified_capacity:
+                self._unverified.popitem(last=False)
+        elif subject in self._unverified:
+            self._unverified.move_to_end(subject)
+        return found
+
+    def verify(self, subject: Subject) -> None:
+        """Move a key that an upstream accepted out of the unverified ones."""
+        if self._unverified.pop(subject.id, None) is not None or self.get(subject.id) is None:
+            self._wait(subject)
+
+    def _wait(self, subject: Subject) -> Subject:
+        self._waiting[subject.id] = subject
+        owned = self._owned.setdefault(subject.owner, OrderedDict())
+        owned[subject.id] = None
+        if len(owned) > self._owner_capacity:
+            self._forget(next(iter(owned)))
+        if len(self._waiting) > self._waiting_capacity:
+            self._forget(next(iter(self._waiting)))
+        return subject
+
+    def _forget(self, subject: bytes) -> Subject:
+        """Take a subject out of the waiting ones; whoever holds it keeps what it contributed."""
+        forgotten = self._waiting.pop(subject)
+        owned = self._owned[forgotten.owner]
+        owned.pop(subject, None)
+        if not owned:
+            del self._owned[forgotten.owner]
+        return forgotten
+
+    def commit(
+        self,
+        shares: Iterable[tuple[Subject, Contribution, int, bool]],
+        *,
+        now: Instant,
+    ) -> None:
+        """Count settled exchanges.
+
+        A share is (subject, contribution, exchanges under way at admission, whether another one had
+        just ended).
+        """
+        rows: dict[int, int] = {}
+        counted: list[Share] = []
+        for subject, item, inflight, refilled in shares:
+            subject.exchanges += 1
+            if subject.row < 0:
+                self._count_waiting(subject, item)
+            if subject.row >= 0:
+                place = rows.setdefault(subject.row, len(rows))
+                counted.append(Share(place, item, inflight, refilled))
+        if counted:
+            self._write(rows, counted, now)
+
+    def _write(self, rows: dict[int, int], shares: list[Share], now: Instant) -> None:
+        numbers = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        block = self.slab.rows[numbers]
+        elapsed = now.steady - block["updated_at"]
+        contribution.apply(block, shares, elapsed_seconds=elapsed, wall_at=now.wall)
+        block["updated_at"] = now.steady
+        block["last_seen_at"] = now.wall
+        block["sequence"] += 1
+        self.slab.rows[numbers] = block
+        self.slab.touched[numbers] = True
+
+    def _count_waiting(self, subject: Subject, item: Contribution) -> None:
+        """Keep a contribution, or admit the subject; what admits it is counted by the caller."""
+        if subject.id not in self._waiting:
+            self._wait(subject)
+        subject.keys.add(item.key)
+        if not _admissible(subject):
+            subject.waiting.append(item)
+            return
+        self._forget(subject.id)
+        self._admit(subject)
+
+    def _admit(self, subject: Subject) -> None:
+        subject.row = self.slab.acquire()
+        self._of_row[subject.row] = subject
+        self._admitted[subject.id] = subject
+        carried, subject.waiting = subject.waiting, []
+        subject.keys.clear()
+        row = profile.empty()
+        row["subject"] = np.frombuffer(subject.id, dtype=np.uint8)
+        row["version"] = profile.LAYOUT_VERSION
+        if carried:
+            shares = [Share(0, item, 1, refilled=False) for item in carried]
+            now = carried[-1].settled_at
+            contribution.apply(row, shares, elapsed_seconds=np.zeros(1), wall_at=now.wall)
+            row["updated_at"], row["first_seen_at"] = now.steady, carried[0].settled_at.wall
+        self.slab.rows[subject.row] = row[0]
+
+    def _evicted(self, row: int) -> None:
+        subject = self._of_row[row]
+        if subject is not None:
+            del self._admitted[subject.id]
+            subject.row, subject.exchanges = -1, 0
+            subject.fresh, subject.due = 0, MINIMUM_SAMPLE
+            self._of_row[row] = None
+
+    def count(self, subject: Subject, slot: Slot) -> None:
+        """Count an exchange that taught nothing else, where the subject has a row."""
+        if subject.row >= 0:
+            self.slab.rows["linear"][subject.row, :, slot] += 1.0
+
+    def project(self, subject: Subject, now: Instant) -> tuple[profile.RowArray, float]:
+        """Return the subject's row as if all that waits or is pending were counted, and its age."""
+        admitted = subject.row >= 0
+        row = self.slab.rows[subject.row : subject.row + 1].copy() if admitted else profile.empty()
+        elapsed = now.steady - float(row["updated_at"][0]) if admitted else 0.0
+        shares = [Share(0, item, 1, refilled=False) for item in subject.waiting]
+        shares += [Share(0, *pending) for pending in subject.pending.values()]
+        if not shares:
+            return row, elapsed
+        contribution.apply(row, shares, elapsed_seconds=np.array([elapsed]), wall_at=now.wall)
+        return row, 0.0
+
+
+def _admissible(subject: Subject) -> bool:
+    repeats = REPEATS.get(subject.kind)
+    if repeats is not None:
+        return subject.exchanges >= repeats
+    return len(subject.keys) >= _KEYS_OF_SHARED or subject.exchanges >= _REPEATS_OF_SHARED

@@ -1,0 +1,118 @@
+"""Observed history: which texts a key has shown before, and which answers it was really served.
+
+History that a request merely claims proves nothing; one that repeats an earlier user text and the
+answer that was served to it under the same key does. Nothing is kept but keyed hashes, and those
+for a week or two.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
+
+from gateway_guard.exchange import text_digest
+from gateway_guard.sketches.compact import TwoPaneSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gateway_guard.exchange import Exchange, Turn
+    from gateway_guard.features import CueHit
+
+REMEMBERED_SECONDS = 7 * 86400.0
+_BYTES_AN_ELEMENT = 72
+_BYTES_OF_HITS = 1024
+_PAIRS_LOOKED_UP = 8
+_LATEST_KEPT = 16384
+_MASK = (1 << 64) - 1
+
+
+class History:
+    """Texts and served pairs of all keys, bounded, in two panes of seven days."""
+
+    def __init__(self, size_bytes: int, secret: bytes) -> None:
+        """Spend at most ``size_bytes``."""
+        self._texts = TwoPaneSet(size_bytes // 2 // _BYTES_AN_ELEMENT, REMEMBERED_SECONDS)
+        self._pairs = TwoPaneSet(size_bytes // 4 // _BYTES_AN_ELEMENT, REMEMBERED_SECONDS)
+        self._hits: LRUCache[int, tuple[CueHit, ...]] = LRUCache(
+            max(1, size_bytes // 4 // _BYTES_OF_HITS)
+        )
+        self._latest: LRUCache[int, float] = LRUCache(_LATEST_KEPT)
+        self._secret = secret
+
+    def known(self, key_hash: int) -> Callable[[int], tuple[CueHit, ...] | None]:
+        """Return a function that gives the cue hits of a known text, ``None`` for a new one."""
+        texts, hits = self._texts, self._hits
+
+        def look_up(text_hash: int) -> tuple[CueHit, ...] | None:
+            place = text_hash ^ key_hash
+            found = hits.get(place)
+            return found if found is not None else () if place in texts else None
+
+        return look_up
+
+    def observed(self, key_hash: int, exchange: Exchange, at: float) -> float | None:
+        """Return for how many seconds the key has had the newest pair that is repeated.
+
+        ``None`` where it repeats none, infinity where the answer was served long ago; ``at`` is
+        monotonic seconds.
+        """
+        for _, (asked, answered) in zip(
+            range(_PAIRS_LOOKED_UP), _pairs(exchange.turns), strict=False
+        ):
+            pair = _join(key_hash, self._digest(asked), self._digest(answered))
+            if pair in self._pairs:
+                return at - self._latest.get(pair, -inf)
+        return None
+
+    def remember_texts(
+        self,
+        key_hash: int,
+        hashes: Iterable[int],
+        hits: Iterable[tuple[int, tuple[CueHit, ...]]],
+        at: float,
+    ) -> None:
+        """Remember the texts of a settled exchange; ``at`` is monotonic seconds."""
+        for text_hash in hashes:
+            self._texts.add(text_hash ^ key_hash, at)
+        for text_hash, found in hits:
+            if found:
+                self._hits[text_hash ^ key_hash] = found
+
+    def remember_answers(
+        self, key_hash: int, asked: bytes, answers: Iterable[bytes], at: float
+    ) -> None:
+        """Remember what was served to a question; ``at`` is monotonic seconds."""
+        for answer in answers:
+            pair = _join(key_hash, asked, answer)
+            self._pairs.add(pair, at)
+            self._latest[pair] = at
+
+    def question(self, exchange: Exchange) -> bytes | None:
+        """Return the digest of what the exchange asks: its last turn from a user or a tool."""
+        for turn in reversed(exchange.turns):
+            if turn.role in {"user", "tool"}:
+                return self._digest(turn)
+        return None
+
+    def _digest(self, turn: Turn) -> bytes:
+        return text_digest(turn.text, self._secret, turn.call_ids)
+
+
+def _pairs(turns: tuple[Turn, ...]) -> Iterable[tuple[Turn, Turn]]:
+    """Yield (asked, answered), newest first."""
+    answered: Turn | None = None
+    for turn in reversed(turns):
+        if turn.role == "assistant":
+            answered = turn
+        elif answered is not None and turn.role != "system":
+            yield turn, answered
+            answered = None
+
+
+def _join(key_hash: int, asked: bytes, answer: bytes) -> int:
+    """Return one hash of a key and two digests; asked and answered are not interchangeable."""
+    pair = int.from_bytes(asked[:8]) ^ (3 * int.from_bytes(answer[:8]) & _MASK)
+    return pair ^ key_hash

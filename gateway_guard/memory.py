@@ -1,0 +1,38 @@
+"""Everything that is remembered, and how the one memory setting is shared out."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from cachetools import LRUCache
+
+from gateway_guard.admission import SubjectTable
+from gateway_guard.history import History
+from gateway_guard.sketches.compact import InstantTable
+from gateway_guard.sketches.popularity import Popularity
+from gateway_guard.standing import Standings
+
+_BYTES_A_STANDING = 1024
+_REVOKED_KEPT = 4096
+_SHARES = {"subjects": 0.70, "history": 0.14, "ages": 0.06, "first_uses": 0.05, "standings": 0.03}
+"""Shares of the setting; the rest is for open exchanges and what the interpreter wastes."""
+
+
+class Memory:
+    """The tables that outlive a request, bounded together by the number of bytes given."""
+
+    def __init__(self, size_bytes: int, secret: bytes) -> None:
+        """Share ``size_bytes`` out among the tables; the secret keys what must not be guessed."""
+        sizes = {name: int(share * size_bytes) for name, share in _SHARES.items()}
+        self.subjects = SubjectTable(sizes["subjects"])
+        self.history = History(sizes["history"], derived(secret, b"history"))
+        self.ages = InstantTable(sizes["ages"])
+        self.first_uses = InstantTable(sizes["first_uses"])
+        self.standings = Standings(max(64, sizes["standings"] // _BYTES_A_STANDING))
+        self.popularity = Popularity()
+        self.revoked: LRUCache[bytes, bool] = LRUCache(_REVOKED_KEPT)
+
+
+def derived(secret: bytes, purpose: bytes) -> bytes:
+    """Return a key of 32 bytes for one purpose."""
+    return blake2b(purpose, key=secret, digest_size=32).digest()
