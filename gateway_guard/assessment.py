@@ -1,0 +1,75 @@
+"""Scoring a subject when it is due: profile -> views -> evidence -> score -> standing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway_guard import profile, scoring, verdict
+from gateway_guard.actions import Action
+from gateway_guard.profile import Slot
+from gateway_guard.signals import SIGNALS, View
+from gateway_guard.standing import Standing
+from gateway_guard.subjects import MINIMUM_SAMPLE, POWERS, Subject
+from gateway_guard.verdict import Ladder
+
+if TYPE_CHECKING:
+    from gateway_guard.memory import Memory
+    from gateway_guard.profile import Reading
+    from gateway_guard.scoring import Score
+    from gateway_guard.timeline import Instant
+
+_GROWTH = 16  # a score is read anew when its sample has grown by a sixteenth
+_GROWTH_OF_WATCHED = 4  # kinds that impose nothing may wait until it has grown by a quarter
+
+
+class Assessment(msgspec.Struct, frozen=True):
+    """How subjects are scored here; ``minimum`` is the smallest sample that speaks."""
+
+    ladder: Ladder
+    minimum: float
+
+    def assess(self, memory: Memory, subject: Subject, now: Instant, *, warming: bool) -> Standing:
+        """Score a subject and move its standing; return the standing it has now."""
+        row, elapsed = memory.subjects.project(subject, now)
+        reading = profile.read(row, elapsed, now.wall)
+        score = best_score(subject, reading, minimum=self.minimum, aged=not warming)
+        standing = memory.standings.get(subject.id) or Standing()
+        verdict.judge(
+            standing, score, self.ladder, most=POWERS[subject.kind], now=now.wall, warming=warming
+        )
+        if standing.action > Action.PASS or standing.offences:
+            memory.standings.keep(subject.id, standing)
+        else:
+            memory.standings.forget(subject.id)
+        _schedule(subject, reading, standing)
+        return standing
+
+
+def best_score(subject: Subject, reading: Reading, *, minimum: float, aged: bool) -> Score:
+    """Return the higher of the scores that the fast and the slow slice give.
+
+    The fast slice sees what a long innocent past would hide, the slow one what comes too rarely for
+    the fast one.
+    """
+    scores = [
+        _score(View(subject.kind, sums, reading, aged=aged, minimum=minimum))
+        for sums in (reading.fast, reading.slow)
+    ]
+    return max(scores, key=lambda score: score.logit)
+
+
+def _score(view: View) -> Score:
+    evidence = (signal(view) for signal in SIGNALS)
+    return scoring.score((item for item in evidence if item is not None), view.exchanges)
+
+
+def _schedule(subject: Subject, reading: Reading, standing: Standing) -> None:
+    """Say after how many more exchanges the subject is due: its means move slowly."""
+    imposes = POWERS[subject.kind] > Action.WATCH
+    grown = int(reading.slow[Slot.EXCHANGES]) // (_GROWTH if imposes else _GROWTH_OF_WATCHED)
+    subject.fresh = 0
+    subject.due = 1 if standing.action >= Action.THROTTLE else max(1, grown)
+    if reading.slow[Slot.EXCHANGES] < MINIMUM_SAMPLE:
+        subject.due = max(1, MINIMUM_SAMPLE - int(reading.slow[Slot.EXCHANGES]))

@@ -1,0 +1,167 @@
+"""Verdicts of a request -> what is done: pass, pace, refuse; shadow mode is decided here, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway_guard.actions import Action
+from gateway_guard.policy import Terms
+from gateway_guard.principal import SubjectKind
+from gateway_guard.standing import Standing
+from gateway_guard.timeline import Instant
+from gateway_guard.verdict import jitter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+_MINUTE_SECONDS = 60.0
+_EARLY_TOLERANCE = 20  # requests that may have been on their way when the first refusal was read
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one subject of a request has coming: its standing, and the most it may impose."""
+
+    kind: SubjectKind
+    subject: bytes
+    standing: Standing
+    most: Action
+
+    @property
+    def action(self) -> Action:
+        """Return what the subject imposes on this request."""
+        return min(self.standing.action, self.most)
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What is done about one request, and on what grounds.
+
+    ``refused`` is what the client sees; under ``MODE=shadow`` it stays false and ``would_refuse``
+    says what would have happened. ``action`` is ``PASS`` where nothing was held against the
+    request. ``retry_after_seconds`` is set for a throttle only, ``until_at`` for penalties and
+    blocks.
+    """
+
+    action: Action = Action.PASS
+    refused: bool = False
+    would_refuse: bool = False
+    key_id: str = ""
+    subject_kind: str = ""
+    subject_id: str = ""
+    score: float = 0.0
+    reasons: tuple[str, ...] = ()
+    retry_after_seconds: float | None = None
+    until_at: float | None = None
+    rate_per_minute: float = 0.0
+    terms: Terms | None = None
+
+
+class Pacing(msgspec.Struct, frozen=True):
+    """The three steps of the throttle, and how long a penalty lasts."""
+
+    rates_per_minute: tuple[float, ...]
+    step_exchanges: int
+    penalty_seconds: float
+    jitter: float
+    secret: bytes
+
+    def rate(self, standing: Standing) -> float:
+        """Return the requests a minute that a standing is slowed to."""
+        step = min(standing.above // self.step_exchanges, len(self.rates_per_minute) - 1)
+        return self.rates_per_minute[step]
+
+    def interval_seconds(self, verdict: Verdict) -> float:
+        """Return the seconds between two requests, moved by a secret amount."""
+        rate = self.rate(verdict.standing)
+        moved = jitter(self.secret, f"{verdict.subject.hex()}/{rate}", self.jitter)
+        return _MINUTE_SECONDS / rate * (1.0 + moved)
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One request as the operator's policy sees it: the most it may suffer, and which terms apply.
+
+    Where no terms apply it is at most watched.
+    """
+
+    key_id: str
+    ceiling: Action
+    terms: Terms | None
+    now: Instant
+
+
+def decide(verdicts: Sequence[Verdict], case: Case, pacing: Pacing, *, shadow: bool) -> Decision:
+    """Treat a request by the worst verdict that its subjects may impose."""
+    ceiling = min(case.ceiling, Action.BLOCK if case.terms is not None else Action.WATCH)
+    worst = max(verdicts, key=lambda item: item.action, default=None)
+    if worst is None or worst.action == Action.PASS:
+        return Decision(key_id=case.key_id)
+    action = min(worst.action, ceiling)
+    retry_after = None
+    if action == Action.THROTTLE:
+        worst, action, retry_after = _paced(verdicts, worst, pacing, case.now)
+    refused = action > Action.THROTTLE or retry_after is not None
+    return Decision(
+        action=action,
+        refused=refused and not shadow,
+        would_refuse=refused,
+        key_id=case.key_id,
+        subject_kind=worst.kind.name.lower(),
+        subject_id=worst.subject.hex(),
+        score=worst.standing.score,
+        reasons=worst.standing.reasons,
+        retry_after_seconds=retry_after if action == Action.THROTTLE else None,
+        until_at=_until(worst.standing, action),
+        rate_per_minute=pacing.rate(worst.standing),
+        terms=case.terms,
+    )
+
+
+def _until(standing: Standing, action: Action) -> float | None:
+    if action == Action.BLOCK:
+        return standing.until_at
+    return standing.penalty_until_at if action == Action.PENALTY else None
+
+
+def _paced(
+    verdicts: Sequence[Verdict], worst: Verdict, pacing: Pacing, now: Instant
+) -> tuple[Verdict, Action, float | None]:
+    """Let the request pass only if every subject that throttles it has room for it."""
+    throttling = [item for item in verdicts if item.action >= Action.THROTTLE]
+    for item in throttling:
+        if item.standing.penalty_until_at > now.wall:
+            return item, Action.PENALTY, None
+    latest = max(throttling, key=lambda item: item.standing.paced_at)
+    wait = latest.standing.paced_at - now.steady
+    if wait <= 0.0:
+        for item in throttling:
+            _admitted(item, pacing, now)
+        return worst, Action.THROTTLE, None
+    if _too_early(latest.standing, wait, pacing, now):
+        return latest, Action.PENALTY, None
+    return latest, Action.THROTTLE, wait
+
+
+def _admitted(item: Verdict, pacing: Pacing, now: Instant) -> None:
+    """Move the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371)."""
+    standing = item.standing
+    standing.above += 1
+    standing.paced_at = max(now.steady, standing.paced_at) + pacing.interval_seconds(item)
+
+
+def _too_early(standing: Standing, wait: float, pacing: Pacing, now: Instant) -> bool:
+    """Count requests that come before the time they were told; too many of them bring a penalty.
+
+    Clients that were all told the same instant come back together, and only one of them can be let
+    through, so as many as were told last time may come early.
+    """
+    if now.steady >= standing.retry_at:
+        standing.told, standing.early = standing.early, 0
+        standing.retry_at = now.steady + wait
+    standing.early += 1
+    if standing.early <= _EARLY_TOLERANCE + standing.told:
+        return False
+    standing.penalty_until_at = now.wall + pacing.penalty_seconds
+    standing.early = standing.told = 0
+    return True

@@ -1,0 +1,267 @@
+"""What is done with an exchange, from admission to settlement, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from gateway_guard import enforcement
+from gateway_guard.actions import Action
+from gateway_guard.assessment import Assessment
+from gateway_guard.enforcement import Case, Decision, Pacing, Verdict
+from gateway_guard.opening import Opening
+from gateway_guard.pending import PendingRecords, Ticket
+from gateway_guard.powers import Powers
+from gateway_guard.principal import SubjectKind
+from gateway_guard.profile import Slot
+from gateway_guard.subjects import hash_of
+from gateway_guard.verdict import lapse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway_guard.exchange import Exchange, Outcome
+    from gateway_guard.instrumentation import Instrumentation
+    from gateway_guard.memory import Memory
+    from gateway_guard.policy import Policy, Terms
+    from gateway_guard.principal import Principal
+    from gateway_guard.standing import Standing
+    from gateway_guard.subjects import Subject
+    from gateway_guard.timeline import Instant
+
+FLUSH_AT = 64
+"""Settled exchanges are counted in batches of about this many."""
+
+_OK, _REDIRECT, _UNAUTHORIZED, _FORBIDDEN = 200, 300, 401, 403
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What a deployment decides once: how subjects are scored and paced, what holds how long."""
+
+    assessment: Assessment
+    pacing: Pacing
+    warm_at: float
+    young_seconds: float
+    answer_timeout_seconds: float
+    read_budget: int
+    shadow: bool
+
+
+class Engine:
+    """Admits exchanges and settles them, without I/O; one instance per process and event loop."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        memory: Memory,
+        secret: bytes,
+        *,
+        policy: Callable[[], Policy],
+        instruments: Instrumentation,
+    ) -> None:
+        """Put the parts together; ``policy`` returns the operator's policy as it stands."""
+        self.rules = rules
+        self.memory = memory
+        self.instruments = instruments
+        self.listeners: list[Callable[[Decision], None]] = []
+        self._policy = policy
+        self._powers = Powers(memory, warm_at=rules.warm_at, young_seconds=rules.young_seconds)
+        self._pending = PendingRecords(rules.answer_timeout_seconds)
+        self._opening = Opening(memory, self._powers, self._pending, secret, rules.read_budget)
+        self._settled: list[Ticket] = []
+
+    def refuse_early(self, principal: Principal, path: str, now: Instant) -> Decision | None:
+        """Refuse a key that is blocked or has a penalty before anything of the request is read."""
+        verdicts = [] if self.rules.shadow else self._out_of_favour(principal, now)
+        if not verdicts:
+            return None
+        terms = self._policy().terms_for("", path)
+        decision = self._decided(verdicts, principal, None, terms, now)
+        return self._record(decision, verdicts) if decision.refused else None
+
+    def _out_of_favour(self, principal: Principal, now: Instant) -> list[Verdict]:
+        """Return the verdicts on keys of a request that are refused whatever the request holds."""
+        verdicts = []
+        for key in (principal.key, principal.doubled, *principal.further):
+            standing = self.memory.standings.get(key) if key is not None else None
+            if key is None or standing is None:
+                continue
+            lapse(standing, now.wall)
+            if standing.action == Action.BLOCK or standing.penalty_until_at > now.wall:
+                most = Action.THROTTLE if principal.anonymous else Action.BLOCK
+                verdicts.append(Verdict(SubjectKind.KEY, key, standing, most))
+        return verdicts
+
+    def admit(self, principal: Principal, exchange: Exchange, path: str, now: Instant) -> Ticket:
+        """Open a pending record, score the subjects that are due and decide what is done."""
+        for late in self._pending.overdue(now):
+            self._drop(late, Slot.ABANDONED)
+        terms = self._policy().terms_for(exchange.model, path)
+        ticket = self._opening.hold(principal, exchange, terms, now)
+        self._assess(ticket, now)
+        verdicts = self._verdicts(ticket, now)
+        decision = self._decided(verdicts, principal, exchange.end_user, terms, now)
+        ticket.decision = self._record(decision, verdicts)
+        if decision.refused:
+            self._drop(ticket, Slot.REFUSED)
+        return ticket
+
+    def start(self, ticket: Ticket, status: int, now: Instant) -> None:
+        """Take note that the answer starts; it never expires now, and 2xx verifies its key."""
+        self._pending.started(ticket)
+        if _OK <= status < _REDIRECT:
+            self.memory.ages.add(hash_of(ticket.key.id), now.wall)
+            self.memory.subjects.verify(ticket.key)
+            self.memory.revoked.pop(ticket.key.id, None)
+
+    def settle(self, ticket: Ticket, outcome: Outcome, now: Instant) -> None:
+        """Commit or drop the pending record, by how the exchange ended."""
+        if not ticket.open:
+            return
+        status = outcome.status
+        if status is None:
+            self._drop(ticket, Slot.ABANDONED)
+        elif _OK <= status < _REDIRECT:
+            self._commit(ticket, outcome, now)
+        elif status == _UNAUTHORIZED:
+            self.memory.revoked[ticket.key.id] = True
+            self._drop(ticket, None)
+        else:
+            self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED)
+
+    def flush(self, now: Instant) -> None:
+        """Count all settled exchanges in their subjects' profiles."""
+        settled, self._settled = self._settled, []
+        if not settled:
+            return
+        shares = [
+            (subject, ticket.contribution, inflight, refilled)
+            for ticket in settled
+            for subject, inflight, refilled in ticket.shares
+            for _ in range(ticket.answers)
+        ]
+        self.memory.subjects.commit(shares, now=now)
+        windows = [ticket.contribution.features.shingles for ticket in settled]
+        self.memory.popularity.update(np.concatenate(windows))
+        for ticket in settled:
+            self._pending.release(ticket)
+            self._note_first_uses(ticket, now)
+
+    @property
+    def unflushed(self) -> int:
+        """Return the number of settled exchanges that are still to be counted."""
+        return len(self._settled)
+
+    def verified(self, principal: Principal) -> bool:
+        """Tell whether an upstream has accepted this key, and has not turned it away since."""
+        known = self.memory.ages.get(hash_of(principal.key)) is not None
+        return known and principal.key not in self.memory.revoked
+
+    def _assess(self, ticket: Ticket, now: Instant) -> None:
+        for subject, _, _ in ticket.shares:
+            if subject.fresh < subject.due:
+                continue
+            standing = self.memory.standings.get(subject.id)
+            if standing is not None and _refusing(standing, now):
+                continue
+            self.flush(now)
+            before = standing.action if standing is not None else Action.PASS
+            standing = self.rules.assessment.assess(
+                self.memory, subject, now, warming=self._powers.warming(now)
+            )
+            if standing.action != before:
+                self._tell(ticket, subject, standing)
+
+    def _verdicts(self, ticket: Ticket, now: Instant) -> list[Verdict]:
+        verdicts = []
+        for subject, _, _ in ticket.shares:
+            standing = self.memory.standings.get(subject.id)
+            if standing is not None:
+                lapse(standing, now.wall)
+                most = self._powers.most(subject, ticket, standing, now)
+                verdicts.append(Verdict(subject.kind, subject.id, standing, most))
+        return verdicts
+
+    def _decided(
+        self,
+        verdicts: list[Verdict],
+        principal: Principal,
+        end_user: str | None,
+        terms: Terms | None,
+        now: Instant,
+    ) -> Decision:
+        if not verdicts:
+            return Decision(key_id=principal.key_id)
+        case = Case(
+            key_id=principal.key_id,
+            ceiling=self._policy().ceiling(principal, end_user, now.wall),
+            terms=terms,
+            now=now,
+        )
+        return enforcement.decide(verdicts, case, self.rules.pacing, shadow=self.rules.shadow)
+
+    def _tell(self, ticket: Ticket, subject: Subject, standing: Standing) -> None:
+        """Log that a subject's action has changed, and which exchange did it."""
+        self.instruments.count("verdicts", standing.action.label)
+        self.instruments.event(
+            "verdict",
+            action=standing.action.label,
+            subject=subject.kind.name.lower(),
+            subject_id=subject.id.hex(),
+            key_id=ticket.principal.key_id,
+            score=round(standing.score, 2),
+            reasons=standing.reasons,
+            offences=standing.offences,
+            clause=ticket.terms.clause if ticket.terms else None,
+        )
+
+    def _record(self, decision: Decision, verdicts: list[Verdict]) -> Decision:
+        label = decision.action.label
+        self.instruments.count("decisions", label)
+        if decision.would_refuse:
+            self.instruments.count("refusals" if decision.refused else "shadow_refusals", label)
+            for item in verdicts:
+                if item.subject.hex() == decision.subject_id:
+                    item.standing.refused += 1
+        for listener in self.listeners:
+            listener(decision)
+        return decision
+
+    def _commit(self, ticket: Ticket, outcome: Outcome, now: Instant) -> None:
+        item, answer, history = ticket.contribution, outcome.answer, self.memory.history
+        features = item.features
+        history.remember_texts(item.key_hash, features.text_hashes, features.new_hits, now.steady)
+        if answer is not None and ticket.asked is not None:
+            history.remember_answers(item.key_hash, ticket.asked, answer.digests, now.steady)
+        item.answer, item.settled_at = answer, now
+        item.features = msgspec.structs.replace(features, text_hashes=(), new_hits=())
+        self._pending.end(ticket, now)
+        self._settled.append(ticket)
+        self.instruments.count("exchanges", "committed")
+        if len(self._settled) >= FLUSH_AT:
+            self.flush(now)
+
+    def _drop(self, ticket: Ticket, slot: Slot | None) -> None:
+        """Close a pending record that taught nothing; ``slot`` is where the key's row counts it."""
+        self._pending.end(ticket, None)
+        self._pending.release(ticket)
+        if slot is not None:
+            self.memory.subjects.count(ticket.key, slot)
+        self.instruments.count("exchanges", slot.name.lower() if slot else "unauthorised")
+
+    def _note_first_uses(self, ticket: Ticket, now: Instant) -> None:
+        key_hash = ticket.contribution.key_hash
+        for subject, _, _ in ticket.shares:
+            if subject.kind == SubjectKind.TEMPLATE and subject.exchanges > 1:
+                self.memory.first_uses.add(hash_of(subject.id) ^ key_hash, now.wall)
+
+
+def _refusing(standing: Standing, now: Instant) -> bool:
+    """Tell whether a subject's requests are refused at the moment whatever they would show."""
+    if standing.action == Action.BLOCK:
+        return now.wall < standing.until_at
+    return standing.action == Action.THROTTLE and (
+        standing.paced_at > now.steady or standing.penalty_until_at > now.wall
+    )

@@ -1,0 +1,79 @@
+"""What a subject may impose on one request.
+
+Nobody answers for what somebody else does under the same name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway_guard.actions import Action
+from gateway_guard.principal import SubjectKind
+from gateway_guard.subjects import POWERS, hash_of
+
+if TYPE_CHECKING:
+    from gateway_guard.memory import Memory
+    from gateway_guard.pending import Ticket
+    from gateway_guard.standing import Standing
+    from gateway_guard.subjects import Subject
+    from gateway_guard.timeline import Instant
+
+
+class Powers:
+    """Knows how old keys are and since when they have used a template."""
+
+    def __init__(self, memory: Memory, *, warm_at: float, young_seconds: float) -> None:
+        """Treat nobody as young before ``warm_at``, wall-clock seconds."""
+        self._memory = memory
+        self._warm_at = warm_at
+        self._young_seconds = young_seconds
+
+    def warming(self, now: Instant) -> bool:
+        """Tell whether the guard has run too briefly to know which keys are old."""
+        return now.wall < self._warm_at
+
+    def young(self, key_hash: int, now: Instant) -> bool:
+        """Tell whether a key is known to be young.
+
+        While the guard warms, and once ages were lost, nobody's age is known.
+        """
+        if self.warming(now):
+            return False
+        first_at = self._memory.ages.get(key_hash)
+        if first_at is None:
+            return not self._memory.ages.overflowed
+        return now.wall - first_at < self._young_seconds
+
+    def most(self, subject: Subject, ticket: Ticket, standing: Standing, now: Instant) -> Action:
+        """Return the most that a subject may impose on this request."""
+        if subject is ticket.key and ticket.principal.anonymous:
+            return Action.THROTTLE
+        if subject.kind != SubjectKind.TEMPLATE or self.answers_for(
+            subject.id, ticket, standing, now
+        ):
+            return POWERS[subject.kind]
+        return Action.WATCH
+
+    def answers_for(
+        self, template: bytes, ticket: Ticket, standing: Standing, now: Instant
+    ) -> bool:
+        """Tell whether a key answers for a template.
+
+        It does when it is young, or first used the template after its evidence began.
+        """
+        if self.warming(now):
+            return False
+        if ticket.contribution.young:
+            return True
+        uses = self._memory.first_uses
+        first_at = uses.get(hash_of(template) ^ ticket.contribution.key_hash)
+        if first_at is None:
+            return not uses.overflowed
+        return first_at > standing.watched_at
+
+    def suspected_in_key(self, template: bytes, ticket: Ticket, now: Instant) -> bool:
+        """Tell whether a template is suspected and the key answers only for its own use of it."""
+        standing = self._memory.standings.get(template)
+        if standing is None or standing.action < Action.WATCH:
+            return False
+        return not self.answers_for(template, ticket, standing, now)
