@@ -1,0 +1,145 @@
+"""From settings to a working guard: each option is given to the part that acts on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cachetools import TTLCache
+
+from gateway_guard.assessment import Assessment
+from gateway_guard.background import Background
+from gateway_guard.buffers import BufferBudget
+from gateway_guard.enforcement import Pacing
+from gateway_guard.engine import Engine, Rules
+from gateway_guard.instrumentation import Contained, Instrumentation
+from gateway_guard.memory import Memory, derived
+from gateway_guard.policy import PolicyFile
+from gateway_guard.principal import PrincipalReader
+from gateway_guard.settings import deployment_secret, first_started_at
+from gateway_guard.subjects import MINIMUM_SAMPLE
+from gateway_guard.timeline import Timeline
+from gateway_guard.verdict import Ladder, jitter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway_guard.policy import Policy
+    from gateway_guard.principal import Principal
+    from gateway_guard.settings import Settings
+
+THROTTLE_SAMPLE = 12.0
+BLOCK_SAMPLE = 40.0
+_JITTERED_SAMPLE = 10.0  # exchanges that a jitter of 1.0 moves the smallest samples by
+_NETWORKS_KEPT = 4096
+_REFUSALS_KEPT_SECONDS = 600.0
+_FEW_REFUSALS = 5
+
+
+class Guard:
+    """The parts of one mounted guard.
+
+    ``clock`` gives wall-clock seconds, ``timer`` monotonic seconds.
+
+    Raises:
+        ConfigurationError: a variable or the policy file cannot be used.
+
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float], timer: Callable[[], float]
+    ) -> None:
+        """Configure the parts; nothing runs before the first request."""
+        self.settings = settings
+        self.instruments = Instrumentation()
+        self.timeline = Timeline(clock, timer)
+        now, secret = self.timeline.now(), deployment_secret(settings)
+        self.policy = PolicyFile(settings, now.wall)
+        self.engine = build_engine(
+            settings,
+            secret,
+            first_started_at=first_started_at(settings, now.wall),
+            policy=lambda: self.policy.current,
+            instruments=self.instruments,
+        )
+        self.principals = PrincipalReader(settings, secret)
+        self.digest_key = derived(secret, b"history")
+        self.budget = BufferBudget(settings.buffer_memory, settings.buffer_unverified_share)
+        self._refused: TTLCache[bytes, int] = TTLCache(
+            _NETWORKS_KEPT, _REFUSALS_KEPT_SECONDS, timer=timer
+        )
+        self.background = Background(
+            flush=lambda: self.engine.flush(self.timeline.now()),
+            refresh=self._refresh,
+            every_seconds=settings.policy_check_seconds,
+        )
+
+    def contained(self) -> Contained:
+        """Return a context that keeps the guard's own failures from the request."""
+        return Contained(self.instruments)
+
+    def broken(self, contained: Contained) -> bool:
+        """Tell whether the guard failed and the operator prefers an outage to a gap."""
+        return contained.failed and self.settings.fail == "closed"
+
+    def often_refused(self, principal: Principal | None) -> bool:
+        """Count a refusal of an unverified caller; tell whether its network had more than a few."""
+        if principal is None:
+            return False
+        count = self._refused.get(principal.network, 0) + 1
+        self._refused[principal.network] = count
+        return count > _FEW_REFUSALS
+
+    def _refresh(self) -> None:
+        self.policy.refresh(self.timeline.now().wall)
+        self.instruments.gauges["policy_stale"] = float(self.policy.stale)
+
+
+def build_engine(
+    settings: Settings,
+    secret: bytes,
+    *,
+    first_started_at: float,
+    policy: Callable[[], Policy],
+    instruments: Instrumentation,
+) -> Engine:
+    """Build an engine; ``first_started_at`` is when this deployment's guard first ran (wall)."""
+    rules = Rules(
+        assessment=Assessment(
+            ladder=ladder(settings, secret),
+            minimum=MINIMUM_SAMPLE
+            + _JITTERED_SAMPLE * abs(jitter(secret, "minimum", settings.jitter)),
+        ),
+        pacing=Pacing(
+            rates_per_minute=settings.throttle_rates,
+            step_exchanges=settings.step_exchanges,
+            penalty_seconds=settings.penalty_seconds,
+            jitter=settings.jitter,
+            secret=derived(secret, b"pacing"),
+        ),
+        warm_at=first_started_at + settings.warmup,
+        young_seconds=settings.young,
+        answer_timeout_seconds=settings.answer_timeout,
+        read_budget=settings.read_budget,
+        shadow=settings.mode == "shadow",
+    )
+    memory = Memory(settings.memory, secret)
+    return Engine(rules, memory, secret, policy=policy, instruments=instruments)
+
+
+def ladder(settings: Settings, secret: bytes) -> Ladder:
+    """Return the thresholds and samples of this deployment, moved by its secret jitter."""
+
+    def moved(name: str, value: float, unit: float = 1.0) -> float:
+        return value + unit * jitter(secret, name, settings.jitter)
+
+    return Ladder(
+        watch=moved("watch", settings.watch_logit),
+        throttle=moved("throttle", settings.throttle_logit),
+        block=moved("block", settings.block_logit),
+        throttle_sample=moved("throttle_sample", THROTTLE_SAMPLE, _JITTERED_SAMPLE),
+        block_sample=moved("block_sample", BLOCK_SAMPLE, _JITTERED_SAMPLE),
+        step_exchanges=settings.step_exchanges,
+        block_first_seconds=settings.block_first,
+        block_longest_seconds=settings.block_longest,
+        block_jitter=settings.jitter,
+    )

@@ -1,0 +1,60 @@
+"""Work beside the requests: counting what is settled, looking whether the policy has changed.
+
+Some mounts never show a middleware the lifespan, so everything starts with the first request of an
+event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FLUSH_SECONDS = 0.02
+"""Settled exchanges are counted at the latest after this time; scores read them in any case."""
+
+
+class Background:
+    """Timers on the running event loop, one of each kind at a time."""
+
+    def __init__(
+        self, flush: Callable[[], None], refresh: Callable[[], None], every_seconds: float
+    ) -> None:
+        """Run ``flush`` when asked to; ``refresh`` may do I/O and runs in a thread."""
+        self._flush = flush
+        self._refresh = refresh
+        self._every_seconds = every_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flushing: asyncio.TimerHandle | None = None
+        self._refreshing: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Start on the running loop; a second call on the same loop does nothing."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._flushing = loop, None
+            self._refreshing = loop.call_later(self._every_seconds, self._look)
+
+    def flush_soon(self) -> None:
+        """Count what has been settled within ``FLUSH_SECONDS``."""
+        if self._flushing is None and self._loop is not None:
+            self._flushing = self._loop.call_later(FLUSH_SECONDS, self._count)
+
+    def stop(self) -> None:
+        """Cancel what is planned and count what is left."""
+        for handle in (self._flushing, self._refreshing):
+            if handle is not None:
+                handle.cancel()
+        self._loop = self._flushing = self._refreshing = None
+        self._flush()
+
+    def _count(self) -> None:
+        self._flushing = None
+        self._flush()
+
+    def _look(self) -> None:
+        if self._loop is not None:
+            self._loop.run_in_executor(None, self._refresh)
+            self._refreshing = self._loop.call_later(self._every_seconds, self._look)

@@ -1,0 +1,83 @@
+"""GuardMiddleware: the only ASGI in the core."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gateway_guard.assembly import Guard
+from gateway_guard.responder import Responder
+from gateway_guard.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from gateway_guard.engine import Engine
+    from gateway_guard.instrumentation import Instrumentation
+    from gateway_guard.settings import Settings
+
+_POLICY_VIOLATION = 1008
+
+
+class GuardMiddleware:
+    """Watch what passes to ``app``, score every subject it speaks for, throttle or block violators.
+
+    Constructs with ``app`` alone; the ``GATEWAY_GUARD_*`` variables configure it. ``clock`` gives
+    wall-clock seconds, ``timer`` monotonic seconds. One instance serves one event loop at a time.
+
+    Raises:
+        ConfigurationError: a variable or the policy file cannot be used.
+
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Configure the guard; nothing runs before the first request."""
+        self.app = app
+        self.guard = Guard(settings if settings is not None else load_settings(), clock, timer)
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine, which can be asked about any subject."""
+        return self.guard.engine
+
+    @property
+    def instruments(self) -> Instrumentation:
+        """Return the counters and the guard's own overheads."""
+        return self.guard.instruments
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Guard HTTP requests and websocket handshakes; hand everything else on untouched."""
+        if scope["type"] == "http":
+            self.guard.background.start()
+            await Responder(self.guard, self.app, scope, receive, send).respond()
+        elif scope["type"] == "websocket" and self._turns_away(scope):
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        elif scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _turns_away(self, scope: Scope) -> bool:
+        guard = self.guard
+        with guard.contained():
+            principal = guard.principals.read(scope)
+            now = guard.timeline.now()
+            return guard.engine.refuse_early(principal, scope["path"], now) is not None
+        return False
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watch(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                self.guard.background.stop()
+            await send(message)
+
+        await self.app(scope, receive, watch)

@@ -1,0 +1,56 @@
+"""Observing one response as it passes: what the answer was, without delaying or changing a byte."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway_guard.dialects import decoder_for
+from gateway_guard.exchange import Answer, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway_guard.dialects.base import Dialect, ResponseReader
+    from gateway_guard.dialects.encoding import Decoder
+
+_OK, _REDIRECT = 200, 300
+
+
+class Observation:
+    """Follows one response from its start to its end, or to where it broke off."""
+
+    __slots__ = ("_decoder", "_dialect", "_key", "_reader", "completed", "status")
+
+    def __init__(self, dialect: Dialect, digest_key: bytes) -> None:
+        """Begin before the response has started."""
+        self._dialect = dialect
+        self._key = digest_key
+        self._decoder: Decoder | None = None
+        self._reader: ResponseReader | None = None
+        self.status: int | None = None
+        self.completed = False
+
+    def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take note of the status and choose a reader by the headers."""
+        self.status = status
+        if not _OK <= status < _REDIRECT:
+            return
+        named = {name.lower(): value for name, value in headers}
+        self._decoder = decoder_for(named.get(b"content-encoding", b""))
+        if self._decoder is not None:
+            event_stream = b"text/event-stream" in named.get(b"content-type", b"").lower()
+            self._reader = self._dialect.response_reader(
+                event_stream=event_stream, digest_key=self._key
+            )
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the body as they are on the wire."""
+        if self._reader is not None and self._decoder is not None and chunk:
+            self._reader.feed(self._decoder.decode(chunk))
+
+    def outcome(self) -> Outcome:
+        """Return how the exchange ended; may be called once."""
+        answer: Answer | None = None
+        if self._reader is not None:
+            answer = self._reader.finish()
+        return Outcome(self.status, self.completed, answer)
