@@ -1,0 +1,167 @@
+"""The command line: one function per subcommand adds its arguments and says what runs it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gateway_guard.exceptions import ConfigurationError, GatewayGuardError
+from gateway_guard.principal import key_id_of
+from gateway_guard.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    AddParser = Callable[..., argparse.ArgumentParser]
+
+PROGRAM: Final = "gateway-guard"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, or 2 if it cannot be run as asked."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except GatewayGuardError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser with every subcommand."""
+    top = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Recognise output harvesting at an LLM gateway and slow it down.",
+        epilog="The guard itself is configured by GATEWAY_GUARD_* environment variables.",
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in SUBCOMMANDS:
+        add(commands.add_parser)
+    return top
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Turn the absence of an optional package into advice.
+
+    Raises:
+        ConfigurationError: if a package is missing, with the extra that brings it.
+
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        message = f"this command needs {error.name}, which is not installed"
+        hint = f"pip install '{PROGRAM}[{name}]'"
+        raise ConfigurationError(message, hint=hint) from error
+
+
+def add_serve(add_parser: AddParser) -> None:
+    """Add ``serve``."""
+    command = add_parser(
+        "serve",
+        help="forward requests to an upstream, with the guard mounted",
+        description="Run a streaming reverse proxy with the guard mounted in front of an upstream.",
+        epilog="GET /healthz says 200 while serving and 503 while draining. SSL_CERT_FILE names "
+        "a private authority for an https upstream.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    command.add_argument(
+        "--upstream",
+        required=True,
+        metavar="URL",
+        default=argparse.SUPPRESS,
+        help="where requests go: http://host:port or https://host, with a path at most",
+    )
+    for name, default, meaning in SERVE_OPTIONS:
+        command.add_argument(f"--{name}", type=type(default), default=default, help=meaning)
+    command.set_defaults(run=run_serve)
+
+
+def run_serve(options: argparse.Namespace) -> None:
+    """Run the proxy until it is told to stop."""
+    with extra("serve"):
+        from gateway_guard.proxy.options import ProxyOptions
+        from gateway_guard.proxy.server import Listen, serve
+
+    listen = Listen(
+        host=options.host,
+        port=options.port,
+        notice_seconds=options.notice_seconds,
+        drain_seconds=options.drain_seconds,
+    )
+    limits = ProxyOptions(
+        connect_seconds=options.connect_seconds,
+        read_seconds=options.read_seconds,
+        pool_seconds=options.pool_seconds,
+        max_connections=options.max_connections,
+        max_in_flight=options.max_in_flight,
+    )
+    serve(options.upstream, listen=listen, options=limits)
+
+
+def add_key_id(add_parser: AddParser) -> None:
+    """Add ``key-id``."""
+    command = add_parser(
+        "key-id",
+        help="turn a raw key, read from the standard input, into its id",
+        description="Read one raw key from the standard input and print the id that stands for it "
+        "in the policy file, in logs and in metrics. Needs the guard's own GATEWAY_GUARD_SECRET "
+        "or GATEWAY_GUARD_STATE_DIR.",
+    )
+    command.set_defaults(run=run_key_id)
+
+
+def run_key_id(_: argparse.Namespace) -> None:
+    """Print the id of the key on the first line of the standard input."""
+    print(key_id_of(sys.stdin.buffer.readline(), load_settings()))
+
+
+def add_demo(add_parser: AddParser) -> None:
+    """Add ``demo``."""
+    command = add_parser(
+        "demo",
+        help="watch the guard before people, programs and harvesters",
+        description="Play ten days of traffic before the guard, over real HTTP on this machine, in "
+        "event time that runs faster than the clock.",
+    )
+    command.add_argument("--seed", type=int, default=0, help="another seed, another story")
+    command.add_argument(
+        "--cast",
+        type=Path,
+        metavar="DIR",
+        help="take the texts from a folder of <class>_<source>.jsonl[.gz], class being human, app "
+        "or harvest",
+    )
+    command.add_argument(
+        "--scene",
+        choices=["cold"],
+        help="cold: honest traffic only, before a guard that knows nobody yet",
+    )
+    command.add_argument("--json", action="store_true", help="print the results as JSON only")
+    command.set_defaults(run=run_demo)
+
+
+def run_demo(options: argparse.Namespace) -> None:
+    """Play the demo."""
+    with extra("demo"):
+        from gateway_guard.demo.command import demo
+
+    demo(seed=options.seed, folder=options.cast, scene=options.scene, as_json=options.json)
+
+
+SERVE_OPTIONS: Final[tuple[tuple[str, str | float, str], ...]] = (
+    ("host", "127.0.0.1", "address to listen on"),
+    ("port", 8080, "port to listen on, 0 for any that is free"),
+    ("connect-seconds", 5.0, "how long the upstream may take to accept a connection"),
+    ("read-seconds", 600.0, "how long it may stay silent, before and within an answer"),
+    ("pool-seconds", 5.0, "how long a request may wait for a free connection to it"),
+    ("max-connections", 1000, "connections to the upstream"),
+    ("max-in-flight", 1000, "requests forwarded at a time; one more is answered with 503"),
+    ("notice-seconds", 0.0, "after SIGTERM, how long to go on while /healthz says 503"),
+    ("drain-seconds", 60, "then, how long requests in flight may take to finish"),
+)
+SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (add_serve, add_demo, add_key_id)

@@ -1,0 +1,96 @@
+"""The proxy as a Starlette application."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+import httpx
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+
+from gateway_guard.proxy.forwarding import Forwarder, Readiness
+from gateway_guard.proxy.options import ProxyOptions, parse_upstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+HEALTH_PATH: Final = "/healthz"
+
+
+def create_proxy(
+    upstream: str,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    options: ProxyOptions | None = None,
+    middleware: Sequence[Middleware] = (),
+) -> Starlette:
+    """Build an application that forwards every request but ``/healthz`` to an upstream.
+
+    Args:
+        upstream: its address, ``http://host:port`` or ``https://host``, at most with a path, which
+            is put before the path of every request.
+        transport: how requests travel; aiohttp's connections where aiohttp is installed,
+            otherwise httpx's own. It is closed when the application shuts down.
+        options: time-outs, limits and trusted proxies.
+        middleware: what stands between the client and the upstream, outermost first, the guard in
+            particular. ``/healthz`` is answered before it.
+
+    Raises:
+        ConfigurationError: if the upstream's address cannot be used.
+
+    """
+    options = options or ProxyOptions()
+    transport = transport or default_transport(options)
+    readiness = Readiness()
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with transport:
+            yield
+
+    health = Middleware(Health, readiness=readiness)
+    app = Starlette(middleware=[health, *middleware], lifespan=lifespan)
+    app.state.readiness = readiness
+    app.router.redirect_slashes = False
+    # What no route matches: a pattern would have to match every path, a newline's "%0A" included.
+    app.router.default = Forwarder(parse_upstream(upstream), transport, options, readiness)
+    return app
+
+
+def default_transport(options: ProxyOptions) -> httpx.AsyncBaseTransport:
+    """Return the fastest transport that is installed."""
+    if find_spec("aiohttp") is not None:
+        module = import_module("gateway_guard.proxy.aiohttp_transport")
+        fastest: httpx.AsyncBaseTransport = module.AiohttpTransport(options)
+        return fastest
+    limits = httpx.Limits(
+        max_connections=options.max_connections, max_keepalive_connections=options.max_connections
+    )
+    return httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
+
+
+class Health:
+    """Answer ``/healthz``: 200 while the proxy takes new work, 503 while it drains."""
+
+    def __init__(self, app: ASGIApp, readiness: Readiness) -> None:
+        self.app = app
+        self.readiness = readiness
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on to the application."""
+        if scope["type"] != "http" or scope["path"] != HEALTH_PATH:
+            await self.app(scope, receive, send)
+            return
+        draining = self.readiness.draining
+        content = {
+            "status": "draining" if draining else "ok",
+            "in_flight": self.readiness.in_flight,
+        }
+        response = JSONResponse(content, 503 if draining else 200, {"cache-control": "no-store"})
+        await response(scope, receive, send)
