@@ -33,7 +33,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     turn: int = 0
     conv: str | int | None = None
     system: str | None = None
-    output_len: int | None = None
+    output_len: int | float | None = None
     stream: str | int | None = None
     role: str | None = None
 
@@ -104,6 +104,8 @@ def read_source(path: Path, text_class: TextClass) -> Source:
     rows = []
     with opener(path, "rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if line.isspace():
+                continue
             try:
                 rows.append(decoder.decode(line))
             except msgspec.DecodeError as error:

@@ -27,6 +27,8 @@ def test_files_are_sources_of_the_class_that_their_name_begins_with(tmp_path: Pa
     write(tmp_path / "app_sorter.jsonl", {"prompt": "b", "stream": 3, "system": "s"})
     write(tmp_path / "templates.json", {"prompt": "no"})
     (tmp_path / "human_notes.txt").write_text("no")
+    with (tmp_path / "app_sorter.jsonl").open("a") as file:
+        file.write("\n")
     app, harvest = read_folder(tmp_path)
     assert (app.text_class, app.name, app.rows[0].stream) == ("app", "sorter", 3)
     assert (harvest.text_class, harvest.name) == ("harvest", "raw_pool")

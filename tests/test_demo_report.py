@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from gateway_guard.demo.script import Kind
 
 CLIENT = Client(identity("sk-1", "openai-js", "198.18.0.1"), "openai", Random(1), Prose(0))
-WORSE = Judgement(Action.BLOCK, 3.25, ("teacher_yield 0.9", "skeleton_novelty 0.8"))
-MILD = Judgement(Action.WATCH, -1.0, ("closed_loop 0.4",))
+WORSE = Judgement(Action.BLOCK, 3.25, ("yield=0.9 (+2.00): long answers", "novelty=0.8"))
+MILD = Judgement(Action.WATCH, -1.0, ("loop=0.4",))
 
 
 def tally(kind: Kind, *, served: int = 0, refused: int = 0, harvest: int = 0) -> Tally:
@@ -131,7 +131,8 @@ def test_the_table_shows_everybody_who_has_asked() -> None:
     assert "demo: WARMUP=0s - day 2, 01:00" in text
     assert "a victim" in text
     assert "a hydra" not in text
-    assert "teacher_yield 0.9" in text
+    assert "yield=0.9, novelty=0.8" in text
+    assert "long answers" not in text
     assert "a harvest: first refused at its request 2, 1 of 80 answered" in text
     assert "of its innocent requests 3 of 93 refused" in text
     assert "innocent: 3 of 232 requests refused" in text

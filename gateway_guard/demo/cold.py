@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ORGANISATIONS: Final = 2000
 REQUESTS_EACH: Final = (3, 4)
+PROGRAM_REQUESTS: Final = 60
 DAYS: Final = 1
 
 
@@ -27,7 +28,7 @@ def cold_cast(seed: int, sources: Sequence[Source] = ()) -> Cast:
     studio = Studio(seed, days=DAYS)
     if sources:
         stocks = programs_of(studio, sources, LengthLaw(sources))
-        programs = [program(studio, stock) for stock in stocks]
+        programs = [program(studio, stock, requests=PROGRAM_REQUESTS) for stock in stocks]
     else:
         programs = apps(studio)
     return Cast(seed, (cold_agent(studio), *programs))

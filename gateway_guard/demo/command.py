@@ -91,14 +91,11 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the guard's events and the servers' notices off the screen."""
-    structured, servers = structlog.get_config(), logging.getLogger("uvicorn.error")
-    level = servers.level
+    """Keep the guard's own events off the screen."""
+    configured = structlog.get_config()
     severe = structlog.make_filtering_bound_logger(logging.CRITICAL)
     structlog.configure(wrapper_class=severe, cache_logger_on_first_use=False)
-    servers.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        structlog.configure(**structured)
-        servers.setLevel(level)
+        structlog.configure(**configured)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from gateway_guard.demo.agent import coding_agent
 from gateway_guard.demo.campaigns import (
     HYDRA_REQUESTS,
-    RESELLER_APP_REQUESTS,
     RESELLER_HARVEST,
     hydra,
     reseller,
@@ -16,7 +15,7 @@ from gateway_guard.demo.campaigns import (
 from gateway_guard.demo.corpus_harvest import HarvestTexts, corpus_harvester, templates_first
 from gateway_guard.demo.lengths import LengthLaw
 from gateway_guard.demo.people import FEWEST_REQUESTS, Turn, person
-from gateway_guard.demo.programs import Stock, program, programs_of, spread
+from gateway_guard.demo.programs import REQUESTS, Stock, program, programs_of, spread
 from gateway_guard.demo.script import Cast
 from gateway_guard.demo.studio import Studio
 
@@ -32,7 +31,7 @@ PEOPLE_PER_FILE: Final = 3
 MOST_PROGRAMS: Final = 40
 LONGEST_TALK: Final = 30
 RESELLER_REQUESTS: Final = 160
-RESELLER_PROGRAMS: Final = 3
+RESELLER_PROGRAMS: Final = 6
 PERSON_AGENTS: Final = ("openai-js", "anthropic-js", "openai-python")
 
 
@@ -107,9 +106,9 @@ def campaigns(
     few = templates_first(rng, harvests, RESELLER_HARVEST)
     others = [texts for texts in few if texts not in many[:1]] or few
     lent = [talk for stock in talks for talk in stock.take_requests(RESELLER_REQUESTS)]
-    single = [stock for stock in stocks if stock.single]
+    single = [stock for stock in stocks if stock.single and stock.requests > 2 * REQUESTS]
     chosen = rng.sample(single, min(RESELLER_PROGRAMS, len(single)))
-    work = [stock.items(RESELLER_APP_REQUESTS) for stock in chosen]
+    work = [stock.items(REQUESTS, skip=REQUESTS) for stock in chosen]
     yield reseller_of(studio, lent, work, others[0]) if others else reseller(studio, lent, work)
 
 

@@ -50,11 +50,11 @@ class LengthLaw:
         for source in sources:
             known = [row for row in source.rows if row.output_len is not None]
             for row in known[:: max(1, len(known) // ROWS_PER_SOURCE)]:
-                self._learn(row.prompt, row.output_len or 0)
+                self._learn(row.prompt, int(row.output_len or 0))
 
     def length(self, rng: Random, row: Row) -> int:
         """Return the length of a row's answer: as recorded, else drawn."""
-        return self.draw(rng, row.prompt) if row.output_len is None else row.output_len
+        return self.draw(rng, row.prompt) if row.output_len is None else int(row.output_len)
 
     def draw(self, rng: Random, prompt: str) -> int:
         """Draw the length of the answer to a prompt."""

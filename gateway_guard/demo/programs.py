@@ -54,9 +54,10 @@ class Stock:
         """Tell whether no request follows on another."""
         return all(len(talk) == 1 for talk in self.talks)
 
-    def items(self, count: int) -> list[Item]:
-        """Return its first requests, each on its own."""
-        pairs = zip(self.talks[:count], self.systems, strict=False)
+    def items(self, count: int, *, skip: int = 0) -> list[Item]:
+        """Return so many of its requests, each on its own, after the first ``skip``."""
+        chosen = slice(skip, skip + count)
+        pairs = zip(self.talks[chosen], self.systems[chosen], strict=True)
         return [Item(talk[0].text, talk[0].output_len, system=system) for talk, system in pairs]
 
 
@@ -114,10 +115,10 @@ def spread(rng: Random, stocks: Sequence[Stock], most: int) -> list[Stock]:
     return [stock for stock in in_turn if stock is not None][:most]
 
 
-def program(studio: Studio, stock: Stock) -> Caller:
+def program(studio: Studio, stock: Stock, *, requests: int = REQUESTS) -> Caller:
     """Return a program that works on a stock."""
     rng = studio.rng(f"program {stock.name}")
-    talks = enough(stock.talks)
+    talks = enough(stock.talks, requests)
     lengths = [turn.output_len for talk in talks for turn in talk]
     client = studio.client(
         rng,
@@ -130,11 +131,11 @@ def program(studio: Studio, stock: Stock) -> Caller:
     return Caller(stock.name, "app", 1, tuple(works(studio, client, stock, len(talks))))
 
 
-def enough(talks: Sequence[Talk]) -> list[Talk]:
-    """Return the first conversations that make enough requests."""
+def enough(talks: Sequence[Talk], requests: int) -> list[Talk]:
+    """Return the first conversations that make so many requests."""
     taken: list[Talk] = []
     for talk in talks:
-        if sum(map(len, taken)) >= REQUESTS:
+        if sum(map(len, taken)) >= requests:
             break
         taken.append(talk)
     return taken

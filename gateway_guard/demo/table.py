@@ -93,8 +93,13 @@ def cells(tally: Tally) -> list[Text]:
         Text(f"{tally.refused}" if tally.refused else "-", style="bold" if tally.refused else ""),
         Text(f"{judged.score:+.1f}" if judged else "-"),
         Text(action.label, style=STYLES[action]),
-        Text("; ".join(judged.reasons) if judged else ""),
+        Text(", ".join(brief(reason) for reason in judged.reasons) if judged else ""),
     ]
+
+
+def brief(reason: str) -> str:
+    """Return the beginning of a reason, the signal and its value, without the sentence after it."""
+    return reason.partition(" (")[0]
 
 
 def event_time(seconds: float) -> str:

@@ -7,6 +7,7 @@ the upstream answer and returns when the client has read it and the guard has se
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -190,6 +191,8 @@ class InProcessWire(_Desk):
 async def served(app: ASGIApp) -> AsyncIterator[int]:
     """Serve an application on a free loopback port, which is yielded."""
     server = make_server(app, Listen(host=HOST, port=0, drain_seconds=1))
+    # Making a server sets up its logging anew, and its comings and goings are no part of the story.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()

@@ -1,0 +1,111 @@
+"""``gateway-guard demo`` plays a whole story and reports it in the agreed form."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from gateway_guard.cli import main
+from gateway_guard.demo.cast import own_cast
+from gateway_guard.demo.command import make_cast, new_event_loop, play, quiet, show
+from gateway_guard.demo.mounted import DemoGuard, demo_settings
+from gateway_guard.demo.report import scene_report
+from gateway_guard.demo.script import Cast
+from gateway_guard.demo.stage import run
+from gateway_guard.demo.wire import InProcessWire
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from gateway_guard.demo.report import Json
+
+FEW = ("Amara, chatting", "ticket sorter", "Alpaca-style harvester")
+
+
+def few(seed: int) -> Cast:
+    """Return a small part of our own cast."""
+    callers = [caller for caller in own_cast(seed).callers if caller.name in FEW]
+    return Cast(seed, tuple(callers))
+
+
+def guard() -> DemoGuard:
+    """Return a guard whose blocks last as long in every run."""
+    return DemoGuard(demo_settings(0).model_copy(update={"jitter": 0.0}))
+
+
+def test_json_is_all_that_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """One line with every caller, whatever servers and guard have to say."""
+    assert main(["demo", "--json", "--seed", "1"]) == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    [line] = printed.out.splitlines()
+    report = json.loads(line)
+    assert len(report["callers"]) >= 10
+    assert report["overhead_us"]["p50"] > 0
+    harvests = [row for row in report["callers"] if row["class"] in {"harvest", "hydra"}]
+    assert all(row["harvest_requests"] == row["requests"] for row in harvests)
+    assert all(row["first_refused_at"] <= 100 for row in harvests)
+
+
+def test_a_harvester_is_told_from_a_person_and_a_program() -> None:
+    """The harvester is refused and the others are not; the guard's cost is measured."""
+    with quiet():
+        watching = guard()
+        results = play(few(0), watching)
+    person, program, harvester = results.tallies
+    assert (person.refused, program.refused) == (0, 0)
+    assert harvester.first_refused_at is not None
+    assert harvester.refused > harvester.requests / 2
+    assert len(list(watching.overhead_seconds)) > 100
+
+
+async def in_process(cast: Cast) -> Json:
+    """Play a cast without sockets."""
+    async with InProcessWire(guard()) as wire:
+        return scene_report(await run(cast, wire=wire), ())
+
+
+def test_both_wires_lead_to_the_same_report() -> None:
+    """What is fitted in process holds over HTTP."""
+    with quiet():
+        without_sockets = asyncio.run(in_process(few(0)))
+        over_http = scene_report(play(few(0), guard()), ())
+    assert without_sockets == over_http
+
+
+def test_the_screen_shows_settings_table_and_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    """The warm-up stands in the title: a demo has none."""
+    with quiet():
+        show(few(0), guard())
+    text = capsys.readouterr().out
+    assert "MODE=enforce WARMUP=0s seed 0" in text
+    assert "Alpaca-style harvester: first refused at its request" in text
+    assert "requests over HTTP in" in text
+
+
+def test_scenes_have_their_casts(tmp_path: Path) -> None:
+    """With a folder or without, cold or not."""
+    row = json.dumps({"prompt": "hello", "conv": 1, "turn": 0, "output_len": 9})
+    (tmp_path / "human_talk.jsonl").write_text(f"{row}\n")
+    assert make_cast(0, tmp_path, cold=False).callers[0].name == "talk 1"
+    assert make_cast(0, None, cold=False).callers[0].name == "Amara, chatting"
+    assert make_cast(0, None, cold=True).callers[0].keys == 2000
+    assert demo_settings(0, warm=False).warmup > demo_settings(0).warmup == 0
+
+
+def test_a_folder_that_is_none_is_complained_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command ends with 2 and a sentence."""
+    assert main(["demo", "--json", "--cast", str(tmp_path / "nowhere")]) == 2
+    assert "no folder" in capsys.readouterr().err
+
+
+def test_the_fastest_event_loop_is_used() -> None:
+    """It is there to be closed again."""
+    loop = new_event_loop()
+    loop.close()
+    assert loop.is_closed()
