@@ -1,0 +1,126 @@
+"""Anthropic messages, as Anthropic, LiteLLM, vLLM and others serve them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gateway_guard.dialects import sampling
+from gateway_guard.dialects.anthropic_answers import GRAMMAR
+from gateway_guard.dialects.bounds import MOST_TURNS, check_bound
+from gateway_guard.dialects.errors import anthropic_error_body
+from gateway_guard.dialects.loose import read_as
+from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
+from gateway_guard.dialects.readers import JsonReader, StreamReader
+from gateway_guard.exchange import Exchange, Sampling, Turn
+
+if TYPE_CHECKING:
+    from gateway_guard.dialects.base import Refusal, ResponseReader
+
+_SUFFIX = "/messages"
+# A message that is added to a thread of OpenAI's assistants is of another shape.
+_THREAD = "/threads/"
+
+
+class _Message(msgspec.Struct, gc=False):
+    role: str = "user"
+    content: Content = None
+
+
+class _Output(msgspec.Struct, gc=False):
+    effort: str | None = None
+    format: Any = None
+
+
+class _Request(msgspec.Struct, gc=False):
+    messages: list[_Message] | None = None
+    system: Content = None
+    model: str = ""
+    stream: bool | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop_sequences: str | list[str] | None = None
+    thinking: sampling.Thinking | None = None
+    output_config: _Output | None = None
+    output_format: Any = None
+    tools: list[sampling.Definition] | None = None
+    metadata: sampling.Metadata | None = None
+
+
+_NO_OUTPUT = _Output()
+_NO_METADATA = sampling.Metadata()
+_DECODER = msgspec.json.Decoder(_Request, strict=False)
+
+
+class AnthropicMessages:
+    """The dialect of ``/v1/messages``."""
+
+    name: str = "anthropic_messages"
+
+    def recognise(self, path: str) -> bool:
+        """Tell from the decoded path, whatever stands before its end."""
+        return path.rstrip("/").endswith(_SUFFIX) and _THREAD not in path
+
+    def read_request(self, body: bytes, path: str) -> Exchange | None:
+        """Return the exchange, or ``None`` where there are no messages.
+
+        Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
+        """
+        del path  # names no model here
+        return read_as(body, _DECODER, MENDERS, lambda request: _exchange(request, len(body)))
+
+    def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
+        """Return a reader for one response."""
+        reader = StreamReader if event_stream else JsonReader
+        return reader(GRAMMAR, digest_key)
+
+    def error_body(self, refusal: Refusal) -> bytes:
+        """Return Anthropic's error object."""
+        return anthropic_error_body(refusal)
+
+
+def _turns(request: _Request) -> tuple[Turn, ...]:
+    turns: list[Turn] = []
+    if request.system:
+        turns += split_turns("system", request.system)
+    messages = request.messages or ()
+    check_bound(len(messages), MOST_TURNS)
+    for message in messages:
+        role = ROLES.get(message.role, "user")
+        content = message.content
+        if isinstance(content, str):
+            turns.append(Turn(role, content))
+        else:
+            turns += split_turns(role, content)
+    return tuple(turns)
+
+
+def _exchange(request: _Request, body_bytes: int) -> Exchange | None:
+    turns = _turns(request)
+    if not turns:
+        return None
+    return Exchange(
+        dialect=AnthropicMessages.name,
+        model=request.model,
+        turns=turns,
+        sampling=_sampling(request),
+        stream=request.stream is True,
+        tool_definitions=len(request.tools or ()),
+        end_user=(request.metadata or _NO_METADATA).user_id or None,
+        body_bytes=body_bytes,
+    )
+
+
+def _sampling(request: _Request) -> Sampling:
+    output = request.output_config or _NO_OUTPUT
+    return Sampling(
+        temperature=sampling.finite(request.temperature),
+        top_p=sampling.finite(request.top_p),
+        max_tokens=sampling.token_count(request.max_tokens),
+        thinking_tokens=sampling.thinking_budget(request.thinking),
+        effort=output.effort,
+        stops=sampling.stop_count(request.stop_sequences),
+        structured=bool(output.format or request.output_format),
+    )

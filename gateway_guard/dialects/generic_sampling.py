@@ -1,0 +1,101 @@
+"""Find how an answer shall be drawn, under any of the names that parameters go by."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from gateway_guard.dialects import sampling
+from gateway_guard.dialects.loose import coerced
+from gateway_guard.dialects.names import first, folded
+from gateway_guard.exchange import Sampling
+
+N = TypeVar("N", int, float)
+
+_MOST_DEPTH = 4
+_NESTED = (
+    "additionalmodelrequestfields",
+    "config",
+    "generationconfig",
+    "inferenceconfig",
+    "options",
+    "outputconfig",
+    "parameters",
+    "reasoning",
+    "reasoningconfig",
+    "samplingparams",
+    "textgenerationconfig",
+    "thinking",
+    "thinkingconfig",
+)
+_LIMITS = (
+    "maxcompletiontokens",
+    "maxtokens",
+    "maxoutputtokens",
+    "maxnewtokens",
+    "maxtokenstosample",
+    "maxtokencount",
+    "maxgenlen",
+    "numpredict",
+)
+_BUDGETS = ("budgettokens", "thinkingbudget")
+_EFFORTS = ("reasoningeffort", "effort", "thinkinglevel")
+_ANSWERS = (
+    "n",
+    "bestof",
+    "candidatecount",
+    "numgenerations",
+    "numreturnsequences",
+    "numcompletions",
+)
+_STOPS = ("stop", "stopsequences", "stopstrings")
+_LOGPROBS = ("logprobs", "responselogprobs", "returnlogprob", "returnlikelihoods")
+_TOP_LOGPROBS = ("toplogprobs", "toplogprobsnum", "logprobs")
+_STRUCTURES = ("responseschema", "responsejsonschema", "guidedjson", "guidedregex", "jsonschema")
+
+
+def find_sampling(data: dict[str, object], answers: int) -> Sampling:
+    """Return the parameters of a request; ``answers`` is the number of prompts in it."""
+    fields = _flatten(data, _MOST_DEPTH)
+    drawn = sampling.answer_count(*(coerced(fields.get(name), int) for name in _ANSWERS))
+    stops = first(fields, _STOPS)
+    bias = fields.get("logitbias")
+    effort = first(fields, _EFFORTS)
+    return Sampling(
+        temperature=sampling.finite(coerced(fields.get("temperature"), float)),
+        top_p=sampling.finite(coerced(fields.get("topp"), float)),
+        max_tokens=_tokens(fields, _LIMITS),
+        thinking_tokens=_tokens(fields, _BUDGETS),
+        effort=effort if isinstance(effort, str) else None,
+        answers=sampling.answer_count(drawn * answers),
+        stops=sampling.stop_count(stops if isinstance(stops, str | list) else None),
+        logprobs=bool(first(fields, _LOGPROBS)),
+        top_logprobs=_tokens(fields, _TOP_LOGPROBS) or 0,
+        logit_bias=len(bias) if isinstance(bias, dict) else 0,
+        seeded=fields.get("seed") is not None,
+        structured=_is_structured(fields),
+    )
+
+
+def _flatten(data: dict[str, object], depth: int) -> dict[str, object]:
+    """Return the fields of an object and of the configurations inside it, the outer ones first."""
+    fields = folded(data)
+    for name in _NESTED if depth > 0 else ():
+        inner = fields.get(name)
+        if isinstance(inner, dict):
+            for key, value in _flatten(inner, depth - 1).items():
+                fields.setdefault(key, value)
+    return fields
+
+
+def _tokens(fields: dict[str, object], names: tuple[str, ...]) -> int | None:
+    numbers = (sampling.token_count(coerced(fields.get(name), int)) for name in names)
+    return next((number for number in numbers if number is not None), None)
+
+
+def _is_structured(fields: dict[str, object]) -> bool:
+    if first(fields, _STRUCTURES) or fields.get("responsemimetype") == "application/json":
+        return True
+    text = fields.get("text")
+    inner = text.get("format") if isinstance(text, dict) else None
+    form = first(fields, ("responseformat", "format")) or inner
+    return bool(form) and not (isinstance(form, dict) and form.get("type") == "text")

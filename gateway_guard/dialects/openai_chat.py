@@ -1,0 +1,163 @@
+"""OpenAI chat completions, as OpenAI, Azure, LiteLLM, vLLM and many others serve them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gateway_guard.dialects import sampling
+from gateway_guard.dialects.bounds import MOST_TURNS, check_bound
+from gateway_guard.dialects.errors import openai_error_body
+from gateway_guard.dialects.loose import read_as
+from gateway_guard.dialects.openai_answers import GRAMMAR, Call
+from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
+from gateway_guard.dialects.readers import JsonReader, StreamReader
+from gateway_guard.exchange import Exchange, Sampling, Turn
+
+if TYPE_CHECKING:
+    from gateway_guard.dialects.base import Refusal, ResponseReader
+
+_SUFFIX = "/chat/completions"
+_MODEL_IN_PATH = re.compile(r"/(?:engines|deployments)/(.+)/chat/completions\Z")
+
+
+class _Message(msgspec.Struct, gc=False):
+    role: str = "user"
+    content: Content = None
+    refusal: str | None = None
+    tool_calls: list[Call] | None = None
+
+
+class _Reasoning(msgspec.Struct, gc=False):
+    effort: str | None = None
+    max_tokens: int | None = None
+
+
+class _Request(msgspec.Struct, gc=False):
+    messages: list[_Message] | None = None
+    model: str = ""
+    stream: bool | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+    best_of: int | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    logprobs: bool | int | None = None
+    top_logprobs: int | None = None
+    logit_bias: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+    reasoning: _Reasoning | None = None
+    thinking: sampling.Thinking | None = None
+    response_format: sampling.Format | None = None
+    tools: list[sampling.Definition] | None = None
+    functions: list[sampling.Definition] | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    metadata: sampling.Metadata | None = None
+
+
+_NO_REASONING = _Reasoning()
+_DECODER = msgspec.json.Decoder(_Request, strict=False)
+
+
+class OpenAIChat:
+    """The dialect of ``/chat/completions``."""
+
+    name: str = "openai_chat"
+
+    def recognise(self, path: str) -> bool:
+        """Tell from the decoded path, whatever stands before its end."""
+        return path.rstrip("/").endswith(_SUFFIX)
+
+    def read_request(self, body: bytes, path: str) -> Exchange | None:
+        """Return the exchange, or ``None`` where there are no messages.
+
+        Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
+        """
+        return read_as(body, _DECODER, MENDERS, lambda request: _exchange(request, body, path))
+
+    def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
+        """Return a reader for one response."""
+        reader = StreamReader if event_stream else JsonReader
+        return reader(GRAMMAR, digest_key)
+
+    def error_body(self, refusal: Refusal) -> bytes:
+        """Return OpenAI's error object."""
+        return openai_error_body(refusal)
+
+
+def _turns(request: _Request) -> tuple[Turn, ...]:
+    turns: list[Turn] = []
+    messages = request.messages or ()
+    check_bound(len(messages), MOST_TURNS)
+    for message in messages:
+        role = ROLES.get(message.role, "user")
+        content = message.content
+        if isinstance(content, str) and message.tool_calls is None and message.refusal is None:
+            turns.append(Turn(role, content))
+        else:
+            turns += _uncommon_turns(message)
+    return tuple(turns)
+
+
+def _uncommon_turns(message: _Message) -> list[Turn]:
+    content = message.content
+    if message.refusal is not None:
+        parts = content if isinstance(content, list) else [content or ""]
+        content = [*parts, message.refusal]
+    call_ids = [call.id for call in message.tool_calls or () if call.id is not None]
+    return split_turns(ROLES.get(message.role, "user"), content, call_ids)
+
+
+def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
+    turns = _turns(request)
+    if not turns:
+        return None
+    return Exchange(
+        dialect=OpenAIChat.name,
+        model=_model_in(path.rstrip("/")) or request.model,
+        turns=turns,
+        sampling=_sampling(request),
+        stream=request.stream is True,
+        tool_definitions=len(request.tools or ()) + len(request.functions or ()),
+        end_user=_end_user(request),
+        body_bytes=len(body),
+    )
+
+
+def _end_user(request: _Request) -> str | None:
+    metadata = request.metadata
+    named = None if metadata is None else metadata.user_id
+    return request.safety_identifier or request.user or named or None
+
+
+def _model_in(path: str) -> str | None:
+    """Return the model that the path names; servers prefer it to the one in the body."""
+    if "/engines/" not in path and "/deployments/" not in path:
+        return None
+    match = _MODEL_IN_PATH.search(path)
+    return match and match[1]
+
+
+def _sampling(request: _Request) -> Sampling:
+    limit = request.max_completion_tokens
+    reasoning = request.reasoning or _NO_REASONING
+    return Sampling(
+        temperature=sampling.finite(request.temperature),
+        top_p=sampling.finite(request.top_p),
+        max_tokens=sampling.token_count(request.max_tokens if limit is None else limit),
+        thinking_tokens=sampling.thinking_budget(request.thinking, reasoning.max_tokens),
+        effort=request.reasoning_effort or reasoning.effort,
+        answers=sampling.answer_count(request.n, request.best_of),
+        stops=sampling.stop_count(request.stop),
+        logprobs=bool(request.logprobs),
+        top_logprobs=sampling.token_count(request.top_logprobs) or 0,
+        logit_bias=len(request.logit_bias or ()),
+        seeded=request.seed is not None,
+        structured=sampling.is_structured(request.response_format),
+    )

@@ -1,0 +1,69 @@
+"""Bring the parameters that requests share into the ranges that the rest of the guard counts on."""
+
+from __future__ import annotations
+
+import msgspec
+
+_MOST_TOKENS = 2**31 - 1
+_MOST_ANSWERS = 2**14
+_LARGEST_NUMBER = 1e6
+
+
+class Metadata(msgspec.Struct, gc=False):
+    """What a request says about itself; only Anthropic's end user is of use here."""
+
+    user_id: str | None = None
+
+
+class Thinking(msgspec.Struct, gc=False):
+    """Anthropic's thinking, which gateways take in other dialects too."""
+
+    type: str = "enabled"
+    budget_tokens: int | None = None
+
+
+class Format(msgspec.Struct, gc=False):
+    """The form an answer must have."""
+
+    type: str = "text"
+
+
+class Definition(msgspec.Struct, gc=False):
+    """A tool that is offered, of which only the number matters."""
+
+
+def finite(number: float | None) -> float | None:
+    """Return a number within a million of zero, ``None`` for every other one."""
+    return number if number is None or abs(number) <= _LARGEST_NUMBER else None
+
+
+def token_count(number: int | None) -> int | None:
+    """Return a limit on tokens, at most 2^31 - 1; a negative one is no limit."""
+    return None if number is None or number < 0 else min(number, _MOST_TOKENS)
+
+
+def answer_count(*numbers: int | None) -> int:
+    """Return how many answers are drawn: the largest of the numbers given, 1 to 16384."""
+    return min(max(1, *(number or 1 for number in numbers)), _MOST_ANSWERS)
+
+
+def thinking_budget(thinking: Thinking | None, other: int | None = None) -> int | None:
+    """Return the tokens that thinking may take, ``None`` where it is off or left to the model.
+
+    ``other`` is the budget that a request may give elsewhere.
+    """
+    if thinking is not None and thinking.type != "disabled" and thinking.budget_tokens is not None:
+        return token_count(thinking.budget_tokens)
+    return token_count(other)
+
+
+def is_structured(form: Format | None) -> bool:
+    """Tell whether the answer must be JSON or follow a grammar."""
+    return form is not None and form.type != "text"
+
+
+def stop_count(stop: str | list[str] | None) -> int:
+    """Return how many strings end the answer."""
+    if isinstance(stop, str):
+        return 1
+    return 0 if stop is None else len(stop)

@@ -1,0 +1,150 @@
+"""Add up what is seen of one answer, in bounded memory."""
+
+from __future__ import annotations
+
+from gateway_guard.exchange import Answer, Usage, text_digest
+
+MOST_CHOICES = 8
+MOST_CHOICE_CHARS = 2**20
+MOST_CHARS = 2**22
+MOST_CALLS = 256
+
+_LARGEST_COUNT = 2**53
+
+
+class Tally:
+    """What was seen of one answer so far; the text of a choice is kept only for its digest.
+
+    Choices beyond the eighth and texts beyond the bounds are counted and not kept.
+    """
+
+    __slots__ = (
+        "_choices",
+        "_kept",
+        "_spill",
+        "_usage",
+        "failed",
+        "finish",
+        "output_chars",
+        "reasoning_chars",
+    )
+
+    def __init__(self) -> None:
+        self.output_chars = 0
+        self.reasoning_chars = 0
+        self.finish: str | None = None
+        self.failed = False
+        self._choices: dict[int, _Choice] = {}
+        self._spill = _Choice(whole=False)
+        self._kept = 0
+        self._usage: dict[str, int] = {}
+
+    def say(self, index: int, text: str) -> None:
+        """Take the next piece of the visible text of a choice."""
+        self.output_chars += len(text)
+        choice = self._choices.get(index) or self._open(index)
+        choice.pieces.append(text)
+
+    def say_all(self, index: int, text: str) -> None:
+        """Take the whole visible text of a choice so far, of which a part may be known already."""
+        choice = self._choices.get(index) or self._open(index)
+        self.say(index, text[choice.length() :])
+
+    def think(self, text: str) -> None:
+        """Take a piece of served reasoning."""
+        self.reasoning_chars += len(text)
+
+    def call(self, index: int, slot: int, call_id: str | None) -> None:
+        """Take a tool call, or a piece of one: its id comes with the first piece only."""
+        choice = self._choices.get(index) or self._open(index)
+        choice.call(slot, call_id)
+
+    def count(
+        self,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+    ) -> None:
+        """Take what the upstream reports; a later report replaces an earlier one."""
+        for name, value in (
+            ("input_tokens", input_tokens),
+            ("output_tokens", output_tokens),
+            ("reasoning_tokens", reasoning_tokens),
+        ):
+            if value is not None:
+                self._usage[name] = max(0, min(value, _LARGEST_COUNT))
+
+    def settle(self) -> None:
+        """Join the pieces taken since the last call: small strings take ten times the space."""
+        for choice in (*self._choices.values(), self._spill):
+            self._kept += choice.settle(MOST_CHARS - self._kept)
+
+    def answer(self, digest_key: bytes) -> Answer:
+        """Return what was seen in all."""
+        self.settle()
+        choices = self._choices.values()
+        digests = (choice.digest(digest_key) for choice in choices)
+        return Answer(
+            output_chars=self.output_chars,
+            reasoning_chars=self.reasoning_chars,
+            tool_calls=sum(choice.call_count() for choice in (*choices, self._spill)),
+            finish=self.finish,
+            usage=Usage(**self._usage) if self._usage else None,
+            digests=tuple(digest for digest in digests if digest is not None),
+            failed=self.failed,
+        )
+
+    def _open(self, index: int) -> _Choice:
+        if len(self._choices) >= MOST_CHOICES:
+            return self._spill
+        return self._choices.setdefault(index, _Choice(whole=True))
+
+
+class _Choice:
+    """One of the answers drawn for a request."""
+
+    __slots__ = ("_calls", "_chars", "_named", "_nameless", "_texts", "_whole", "pieces")
+
+    def __init__(self, *, whole: bool) -> None:
+        self.pieces: list[str] = []
+        self._texts: list[str] = []
+        self._chars = 0
+        self._whole = whole
+        self._calls: dict[str, None] = {}
+        self._named: set[int] = set()
+        self._nameless: set[int] = set()
+
+    def length(self) -> int:
+        return self._chars + sum(map(len, self.pieces))
+
+    def call(self, slot: int, call_id: str | None) -> None:
+        if len(self._calls) + len(self._nameless) >= MOST_CALLS:
+            return
+        if call_id:
+            self._calls[call_id] = None
+            self._named.add(slot)
+        elif slot not in self._named:
+            self._nameless.add(slot)
+
+    def call_count(self) -> int:
+        return len(self._calls) + len(self._nameless - self._named)
+
+    def settle(self, room: int) -> int:
+        """Keep the new pieces where there is room for them; return how many characters they are."""
+        if not self.pieces:
+            return 0
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        self._chars += len(text)
+        self._whole = self._whole and len(text) <= room and self._chars <= MOST_CHOICE_CHARS
+        if not self._whole:
+            kept = -sum(map(len, self._texts))
+            self._texts.clear()
+            return kept
+        self._texts.append(text)
+        return len(text)
+
+    def digest(self, key: bytes) -> bytes | None:
+        if not self._whole or not (self._chars or self._calls):
+            return None
+        return text_digest("".join(self._texts), key, tuple(self._calls))
