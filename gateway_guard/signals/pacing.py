@@ -20,7 +20,7 @@ def closed_loop(view: View) -> Evidence | None:
     mean = view.sums[Slot.INFLIGHT] / count
     variance = max(0.0, view.sums[Slot.INFLIGHT_SQUARED] / count - mean * mean)
     single = view.share(Slot.SINGLE)
-    steady = ramp(mean, 2.0, 8.0) * (1.0 - ramp(variance / max(1.0, mean), 0.5, 1.0))
+    steady = ramp(mean, 2.0, 8.0) * (1.0 - ramp(variance / max(1.0, mean), 0.25, 0.7))
     refilled = view.share(Slot.REFILL)
     value = max(steady, 0.6 * ramp(refilled, 0.3, 0.9)) * single
     detail = f"{mean:.1f} exchanges under way, {refilled:.0%} start as another ends"
