@@ -9,20 +9,23 @@ no upstream has accepted wait in a table of their own.
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway_guard import contribution, profile
-from gateway_guard.contribution import Contribution, Share
+from gateway_guard.contribution import Share
 from gateway_guard.principal import SubjectKind
 from gateway_guard.sketches.slab import Slab
-from gateway_guard.subjects import MINIMUM_SAMPLE, Subject
+from gateway_guard.subjects import MINIMUM_SAMPLE, PENDING_KEPT, Subject
+from gateway_guard.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gateway_guard.profile import Slot
+    from gateway_guard.subjects import Held
     from gateway_guard.timeline import Instant
 
 REPEATS = {
@@ -34,7 +37,6 @@ _REPEATS_OF_SHARED = 8
 _KEYS_OF_SHARED = 3
 _BYTES_A_SUBJECT = 640
 _BYTES_A_CONTRIBUTION = 1536
-_OWNER_SHARE = 0.01
 
 
 class SubjectTable:
@@ -46,11 +48,8 @@ class SubjectTable:
         self.slab = Slab(profile.ROW, rows, self._evicted)
         self._of_row: list[Subject | None] = [None] * rows
         self._admitted: dict[bytes, Subject] = {}
-        self._waiting: OrderedDict[bytes, Subject] = OrderedDict()
-        self._owned: dict[bytes, OrderedDict[bytes, None]] = {}
+        self._waiting = Waiting(max(256, int(size_bytes * 0.13) // (4 * _BYTES_A_CONTRIBUTION)))
         self._unverified: OrderedDict[bytes, Subject] = OrderedDict()
-        self._waiting_capacity = max(256, int(size_bytes * 0.13) // (4 * _BYTES_A_CONTRIBUTION))
-        self._owner_capacity = max(8, int(self._waiting_capacity * _OWNER_SHARE))
         self._unverified_capacity = max(64, int(size_bytes * 0.02) // _BYTES_A_SUBJECT)
 
     def __len__(self) -> int:
@@ -78,7 +77,7 @@ class SubjectTable:
     def find(self, kind: SubjectKind, subject: bytes, owner: bytes) -> Subject:
         """Return a subject, or begin to wait with it on behalf of the key ``owner``."""
         found = self._admitted.get(subject) or self._waiting.get(subject)
-        return found or self._wait(Subject(subject, kind, owner))
+        return found or self._waiting.add(Subject(subject, kind, owner))
 
     def find_unverified(self, subject: bytes) -> Subject:
         """Return a key that no upstream has accepted yet, the least recently seen making room."""
@@ -93,48 +92,26 @@ class SubjectTable:
 
     def verify(self, subject: Subject) -> None:
         """Move a key that an upstream accepted out of the unverified ones."""
-        if self._unverified.pop(subject.id, None) is not None or self.get(subject.id) is None:
-            self._wait(subject)
+        held = self._unverified.pop(subject.id, subject)
+        if subject.id not in self._admitted and self._waiting.get(subject.id) is None:
+            self._waiting.add(held)
 
-    def _wait(self, subject: Subject) -> Subject:
-        self._waiting[subject.id] = subject
-        owned = self._owned.setdefault(subject.owner, OrderedDict())
-        owned[subject.id] = None
-        if len(owned) > self._owner_capacity:
-            self._forget(next(iter(owned)))
-        if len(self._waiting) > self._waiting_capacity:
-            self._forget(next(iter(self._waiting)))
-        return subject
+    def forget(self, subject: Subject) -> None:
+        """Let go of a subject that waits with nothing counted and nothing under way."""
+        idle = subject.row < 0 and not subject.exchanges and not subject.inflight
+        if idle and self._waiting.get(subject.id) is subject:
+            self._waiting.remove(subject.id)
 
-    def _forget(self, subject: bytes) -> Subject:
-        """Take a subject out of the waiting ones; whoever holds it keeps what it contributed."""
-        forgotten = self._waiting.pop(subject)
-        owned = self._owned[forgotten.owner]
-        owned.pop(subject, None)
-        if not owned:
-            del self._owned[forgotten.owner]
-        return forgotten
-
-    def commit(
-        self,
-        shares: Iterable[tuple[Subject, Contribution, int, bool]],
-        *,
-        now: Instant,
-    ) -> None:
-        """Count settled exchanges.
-
-        A share is (subject, contribution, exchanges under way at admission, whether another one had
-        just ended).
-        """
+    def commit(self, shares: Iterable[tuple[Subject, Held]], *, now: Instant) -> None:
+        """Count settled exchanges for the subjects that they speak for."""
+        admitted = [share for share in shares if self._admits(*share)]
         rows: dict[int, int] = {}
         counted: list[Share] = []
-        for subject, item, inflight, refilled in shares:
-            subject.exchanges += 1
-            if subject.row < 0:
-                self._count_waiting(subject, item)
-            if subject.row >= 0:
-                place = rows.setdefault(subject.row, len(rows))
-                counted.append(Share(place, item, inflight, refilled))
+        for subject, held in admitted:
+            if subject.row < 0:  # made room for another one of the batch
+                self._waiting.add(subject).waiting.append(held)
+            else:
+                counted += _shares(rows.setdefault(subject.row, len(rows)), held)
         if counted:
             self._write(rows, counted, now)
 
@@ -149,16 +126,20 @@ class SubjectTable:
         self.slab.rows[numbers] = block
         self.slab.touched[numbers] = True
 
-    def _count_waiting(self, subject: Subject, item: Contribution) -> None:
-        """Keep a contribution, or admit the subject; what admits it is counted by the caller."""
-        if subject.id not in self._waiting:
-            self._wait(subject)
-        subject.keys.add(item.key)
+    def _admits(self, subject: Subject, held: Held) -> bool:
+        """Tell whether the subject has a row, now at the latest; else let its share wait."""
+        subject.exchanges += held.answers
+        if subject.row >= 0:
+            return True
+        if self._waiting.get(subject.id) is None:
+            self._waiting.add(subject)
+        subject.keys.add(held.contribution.key)
         if not _admissible(subject):
-            subject.waiting.append(item)
-            return
-        self._forget(subject.id)
+            subject.waiting.append(held)
+            return False
+        self._waiting.remove(subject.id)
         self._admit(subject)
+        return True
 
     def _admit(self, subject: Subject) -> None:
         subject.row = self.slab.acquire()
@@ -170,10 +151,10 @@ class SubjectTable:
         row["subject"] = np.frombuffer(subject.id, dtype=np.uint8)
         row["version"] = profile.LAYOUT_VERSION
         if carried:
-            shares = [Share(0, item, 1, refilled=False) for item in carried]
-            now = carried[-1].settled_at
+            shares = [share for held in carried for share in _shares(0, held)]
+            first, now = (carried[at].contribution.settled_at for at in (0, -1))
             contribution.apply(row, shares, elapsed_seconds=np.zeros(1), wall_at=now.wall)
-            row["updated_at"], row["first_seen_at"] = now.steady, carried[0].settled_at.wall
+            row["updated_at"], row["first_seen_at"] = now.steady, first.wall
         self.slab.rows[subject.row] = row[0]
 
     def _evicted(self, row: int) -> None:
@@ -194,12 +175,19 @@ class SubjectTable:
         admitted = subject.row >= 0
         row = self.slab.rows[subject.row : subject.row + 1].copy() if admitted else profile.empty()
         elapsed = now.steady - float(row["updated_at"][0]) if admitted else 0.0
-        shares = [Share(0, item, 1, refilled=False) for item in subject.waiting]
-        shares += [Share(0, *pending) for pending in subject.pending.values()]
+        unread = (*subject.waiting, *subject.pending.values())
+        shares = list(
+            islice((share for held in unread for share in _shares(0, held)), PENDING_KEPT)
+        )
         if not shares:
             return row, elapsed
         contribution.apply(row, shares, elapsed_seconds=np.array([elapsed]), wall_at=now.wall)
         return row, 0.0
+
+
+def _shares(row: int, held: Held) -> list[Share]:
+    """Return an exchange as shares in a row, one for each answer that it asks for."""
+    return [Share(row, held.contribution, held.inflight, held.refilled)] * held.answers
 
 
 def _admissible(subject: Subject) -> bool:

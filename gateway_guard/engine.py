@@ -16,7 +16,7 @@ from gateway_guard.pending import PendingRecords, Ticket
 from gateway_guard.powers import Powers
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Slot
-from gateway_guard.subjects import hash_of
+from gateway_guard.subjects import IMITABLE, hash_of
 from gateway_guard.verdict import lapse
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Engine:
     def refuse_early(self, principal: Principal, path: str, now: Instant) -> Decision | None:
         """Refuse a key that is blocked or has a penalty before anything of the request is read."""
         verdicts = [] if self.rules.shadow else self._out_of_favour(principal, now)
-        if not verdicts:
+        if not verdicts or self._policy().entitles_users_of(principal.key, now.wall):
             return None
         terms = self._policy().terms_for("", path)
         decision = self._decided(verdicts, principal, None, terms, now)
@@ -89,8 +89,8 @@ class Engine:
             if key is None or standing is None:
                 continue
             lapse(standing, now.wall)
-            if standing.action == Action.BLOCK or standing.penalty_until_at > now.wall:
-                most = Action.THROTTLE if principal.anonymous else Action.BLOCK
+            most = Action.THROTTLE if principal.anonymous else Action.BLOCK
+            if standing.penalty_until_at > now.wall or standing.action == most == Action.BLOCK:
                 verdicts.append(Verdict(SubjectKind.KEY, key, standing, most))
         return verdicts
 
@@ -126,7 +126,8 @@ class Engine:
         elif _OK <= status < _REDIRECT:
             self._commit(ticket, outcome, now)
         elif status == _UNAUTHORIZED:
-            self.memory.revoked[ticket.key.id] = True
+            if self.memory.ages.get(hash_of(ticket.key.id)) is not None:
+                self.memory.revoked[ticket.key.id] = True
             self._drop(ticket, None)
         else:
             self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED)
@@ -136,17 +137,11 @@ class Engine:
         settled, self._settled = self._settled, []
         if not settled:
             return
-        shares = [
-            (subject, ticket.contribution, inflight, refilled)
-            for ticket in settled
-            for subject, inflight, refilled in ticket.shares
-            for _ in range(ticket.answers)
-        ]
+        shares = [share for ticket in settled for share in ticket.shares]
         self.memory.subjects.commit(shares, now=now)
         windows = [ticket.contribution.features.shingles for ticket in settled]
         self.memory.popularity.update(np.concatenate(windows))
         for ticket in settled:
-            self._pending.release(ticket)
             self._note_first_uses(ticket, now)
 
     @property
@@ -160,12 +155,15 @@ class Engine:
         return known and principal.key not in self.memory.revoked
 
     def _assess(self, ticket: Ticket, now: Instant) -> None:
-        for subject, _, _ in ticket.shares:
+        for subject, _ in ticket.shares:
             if subject.fresh < subject.due:
                 continue
             standing = self.memory.standings.get(subject.id)
-            if standing is not None and _refusing(standing, now):
-                continue
+            if standing is not None:
+                if _refusing(standing, now):
+                    continue
+                if standing.action == Action.BLOCK:
+                    lapse(standing, now.wall)
             self.flush(now)
             before = standing.action if standing is not None else Action.PASS
             standing = self.rules.assessment.assess(
@@ -176,7 +174,7 @@ class Engine:
 
     def _verdicts(self, ticket: Ticket, now: Instant) -> list[Verdict]:
         verdicts = []
-        for subject, _, _ in ticket.shares:
+        for subject, _ in ticket.shares:
             standing = self.memory.standings.get(subject.id)
             if standing is not None:
                 lapse(standing, now.wall)
@@ -247,14 +245,16 @@ class Engine:
         """Close a pending record that taught nothing; ``slot`` is where the key's row counts it."""
         self._pending.end(ticket, None)
         self._pending.release(ticket)
+        for subject, _ in ticket.shares:
+            self.memory.subjects.forget(subject)
         if slot is not None:
             self.memory.subjects.count(ticket.key, slot)
         self.instruments.count("exchanges", slot.name.lower() if slot else "unauthorised")
 
     def _note_first_uses(self, ticket: Ticket, now: Instant) -> None:
         key_hash = ticket.contribution.key_hash
-        for subject, _, _ in ticket.shares:
-            if subject.kind == SubjectKind.TEMPLATE and subject.exchanges > 1:
+        for subject, _ in ticket.shares:
+            if subject.kind in IMITABLE and subject.exchanges > 1:
                 self.memory.first_uses.add(hash_of(subject.id) ^ key_hash, now.wall)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway_guard.enforcement import Decision
+from gateway_guard.subjects import PENDING_KEPT, Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,18 +18,16 @@ if TYPE_CHECKING:
     from gateway_guard.subjects import Subject
     from gateway_guard.timeline import Instant
 
-_KEPT_A_SUBJECT = 256
 _KEPT_IN_ALL = 65536
-_REFILL_SECONDS = 1.0
+_REFILL_RATIO = 5.0  # where arrivals know nothing of ends, one in six comes so soon after one
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
     """One exchange from its admission to its settlement: what it will contribute, and to whom.
 
-    ``shares`` holds each subject with its exchanges under way at admission, this one included, and
-    whether this one started as another had just ended. ``asked`` is the digest of the question,
-    ``answers`` how many were asked for.
+    ``shares`` holds each subject with the exchange as its row will count it. ``asked`` is the
+    digest of the question, ``answers`` how many were asked for.
     """
 
     principal: Principal
@@ -37,7 +36,7 @@ class Ticket:
     asked: bytes | None
     answers: int = 1
     terms: Terms | None = None
-    shares: list[tuple[Subject, int, bool]] = field(default_factory=list)
+    shares: list[tuple[Subject, Held]] = field(default_factory=list)
     decision: Decision = field(default_factory=Decision)
     open: bool = True
 
@@ -54,10 +53,13 @@ class PendingRecords:
         """Let a subject's scores read the exchange as if it were counted."""
         subject.inflight += 1
         subject.fresh += ticket.answers
-        refilled = now.steady - subject.ended_at <= _REFILL_SECONDS
-        ticket.shares.append((subject, subject.inflight, refilled))
-        if len(subject.pending) < _KEPT_A_SUBJECT:
-            subject.pending[id(ticket)] = (ticket.contribution, subject.inflight, refilled)
+        since_end = now.steady - subject.ended_at
+        refilled = since_end * _REFILL_RATIO <= now.steady - subject.admitted_at
+        subject.admitted_at = now.steady
+        held = Held(ticket.contribution, subject.inflight, refilled, ticket.answers)
+        ticket.shares.append((subject, held))
+        if len(subject.pending) < PENDING_KEPT:
+            subject.pending[id(ticket)] = held
         self._waiting[ticket] = None
 
     def started(self, ticket: Ticket) -> None:
@@ -68,7 +70,7 @@ class PendingRecords:
         """Close a record; ``now`` is given where an exchange has ended rather than been dropped."""
         ticket.open = False
         self._waiting.pop(ticket, None)
-        for subject, _, _ in ticket.shares:
+        for subject, _ in ticket.shares:
             subject.inflight -= 1
             if now is not None:
                 subject.ended_at = now.steady
@@ -86,5 +88,5 @@ class PendingRecords:
     @staticmethod
     def release(ticket: Ticket) -> None:
         """Stop showing the record to scores."""
-        for subject, _, _ in ticket.shares:
+        for subject, _ in ticket.shares:
             subject.pending.pop(id(ticket), None)

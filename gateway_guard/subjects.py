@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,14 +31,33 @@ POWERS = {
 }
 """The most that a subject of each kind may impose alone."""
 
+IMITABLE = frozenset({SubjectKind.TEMPLATE, SubjectKind.ORGANISATION})
+"""Kinds that an attacker can put on and that impose something: old members do not answer for it."""
+
 MINIMUM_SAMPLE = 8
 """No signal speaks of fewer exchanges than this, jitter aside."""
+
+PENDING_KEPT = 256
+"""Exchanges of a subject whose answers are still to come that its scores can see."""
 
 FEWEST_REPEATS = 4
 """A window of words must have come this often before it may be a content anchor."""
 
 _SYSTEM, _HEAD, _TAIL, _CONTENT = range(4)
 _PADDING = bytes(6)
+
+
+class Held(NamedTuple):
+    """An exchange as one subject's row will count it.
+
+    ``inflight`` are the subject's exchanges under way at admission, this one included; ``refilled``
+    says that another one had just ended; ``answers`` is how many exchanges it counts as.
+    """
+
+    contribution: Contribution
+    inflight: int
+    refilled: bool
+    answers: int
 
 
 @dataclass(slots=True, eq=False)
@@ -61,10 +80,11 @@ class Subject:
     fresh: int = 0
     due: int = MINIMUM_SAMPLE
     inflight: int = 0
+    admitted_at: float = inf
     ended_at: float = -inf
-    waiting: list[Contribution] = field(default_factory=list)
+    waiting: list[Held] = field(default_factory=list)
     keys: set[bytes] = field(default_factory=set)
-    pending: dict[int, tuple[Contribution, int, bool]] = field(default_factory=dict)
+    pending: dict[int, Held] = field(default_factory=dict)
 
 
 def subject_ids(
