@@ -58,6 +58,18 @@ class Decision(msgspec.Struct, frozen=True):
     terms: Terms | None = None
 
 
+def described(decision: Decision) -> dict[str, object]:
+    """Return what a log line says of a decision."""
+    return {
+        "action": decision.action.label,
+        "key_id": decision.key_id,
+        "subject": decision.subject_kind,
+        "subject_id": decision.subject_id,
+        "score": round(decision.score, 2),
+        "clause": decision.terms.clause if decision.terms is not None else None,
+    }
+
+
 class Pacing(msgspec.Struct, frozen=True):
     """The three steps of the throttle, and how long a penalty lasts."""
 

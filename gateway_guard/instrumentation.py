@@ -14,8 +14,6 @@ import structlog
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from gateway_guard.enforcement import Decision
-
 OVERHEADS_KEPT = 8192
 """The newest overheads are kept, one a request."""
 
@@ -41,21 +39,6 @@ class Instrumentation:
     def event(self, name: str, **fields: object) -> None:
         """Log one event, dotted below ``gateway_guard``."""
         _log.info(f"gateway_guard.{name}", **fields)
-
-    def refusal(self, decision: Decision, path: str, request_id: str) -> None:
-        """Log one refusal with the reference that the caller was given."""
-        terms = decision.terms
-        self.event(
-            "refusal",
-            action=decision.action.label,
-            key_id=decision.key_id,
-            subject=decision.subject_kind,
-            subject_id=decision.subject_id,
-            score=round(decision.score, 2),
-            clause=terms.clause if terms is not None else None,
-            path=path,
-            request_id=request_id,
-        )
 
     def failed(self, error: BaseException, traceback: TracebackType | None) -> None:
         """Count and log that the guard itself failed: what error and where, never its text.

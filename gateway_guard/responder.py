@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway_guard import responses
 from gateway_guard.dialects import dialect_for, read_request
+from gateway_guard.enforcement import described
 from gateway_guard.observation import Observation
 from gateway_guard.responses import Audience, Problem
 
@@ -225,7 +226,9 @@ class Responder:
         """Answer a request that a decision refuses."""
         request_id = _REQUEST_ID + token_hex(12)
         plain = not self._verified and self._guard.often_refused(self._principal)
-        self._guard.instruments.refusal(decision, self._path, request_id)
+        self._guard.instruments.event(
+            "refusal", **described(decision), path=self._path, request_id=request_id
+        )
         audience = self._audience(request_id, plain=plain)
         await self._answer(responses.refusal(dialect_for(self._path), decision, audience))
 
