@@ -104,12 +104,13 @@ class SubjectTable:
 
     def commit(self, shares: Iterable[tuple[Subject, Held]], *, now: Instant) -> None:
         """Count settled exchanges for the subjects that they speak for."""
-        admitted = [share for share in shares if self._admits(*share)]
+        present = ((self._present(subject), held) for subject, held in shares)
+        admitted = [share for share in present if self._admits(*share)]
         rows: dict[int, int] = {}
         counted: list[Share] = []
         for subject, held in admitted:
             if subject.row < 0:  # made room for another one of the batch
-                self._waiting.add(subject).waiting.append(held)
+                self._present(subject).waiting.append(held)
             else:
                 counted += _shares(rows.setdefault(subject.row, len(rows)), held)
         if counted:
@@ -126,13 +127,18 @@ class SubjectTable:
         self.slab.rows[numbers] = block
         self.slab.touched[numbers] = True
 
+    def _present(self, subject: Subject) -> Subject:
+        """Return what is held under the id: a subject may lose its place while it is open."""
+        if subject.row >= 0:
+            return subject
+        found = self._admitted.get(subject.id) or self._waiting.get(subject.id)
+        return found or self._waiting.add(subject)
+
     def _admits(self, subject: Subject, held: Held) -> bool:
         """Tell whether the subject has a row, now at the latest; else let its share wait."""
         subject.exchanges += held.answers
         if subject.row >= 0:
             return True
-        if self._waiting.get(subject.id) is None:
-            self._waiting.add(subject)
         subject.keys.add(held.contribution.key)
         if not _admissible(subject):
             subject.waiting.append(held)

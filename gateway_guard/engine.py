@@ -137,6 +137,8 @@ class Engine:
         settled, self._settled = self._settled, []
         if not settled:
             return
+        for ticket in settled:
+            self._pending.release(ticket)
         shares = [share for ticket in settled for share in ticket.shares]
         self.memory.subjects.commit(shares, now=now)
         windows = [ticket.contribution.features.shingles for ticket in settled]
