@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_guard.actions import Action
-from gateway_guard.principal import SubjectKind
-from gateway_guard.subjects import POWERS, hash_of
+from gateway_guard.subjects import IMITABLE, POWERS, hash_of
 
 if TYPE_CHECKING:
     from gateway_guard.memory import Memory
@@ -48,25 +47,21 @@ class Powers:
         """Return the most that a subject may impose on this request."""
         if subject is ticket.key and ticket.principal.anonymous:
             return Action.THROTTLE
-        if subject.kind != SubjectKind.TEMPLATE or self.answers_for(
-            subject.id, ticket, standing, now
-        ):
+        if subject.kind not in IMITABLE or self.answers_for(subject.id, ticket, standing, now):
             return POWERS[subject.kind]
         return Action.WATCH
 
-    def answers_for(
-        self, template: bytes, ticket: Ticket, standing: Standing, now: Instant
-    ) -> bool:
-        """Tell whether a key answers for a template.
+    def answers_for(self, shared: bytes, ticket: Ticket, standing: Standing, now: Instant) -> bool:
+        """Tell whether a key answers for a template or an organisation that others show too.
 
-        It does when it is young, or first used the template after its evidence began.
+        It does when it is young, or first came with it after the evidence against it began.
         """
         if self.warming(now):
             return False
         if ticket.contribution.young:
             return True
         uses = self._memory.first_uses
-        first_at = uses.get(hash_of(template) ^ ticket.contribution.key_hash)
+        first_at = uses.get(hash_of(shared) ^ ticket.contribution.key_hash)
         if first_at is None:
             return not uses.overflowed
         return first_at > standing.watched_at

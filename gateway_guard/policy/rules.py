@@ -114,6 +114,13 @@ class Policy:
             return most
         return max(most, self._most(caller.doubled, end_user, caller.organisation_name, now))
 
+    def entitles_users_of(self, key: bytes, now: float) -> bool:
+        """Tell whether an end user within a key may do more than the key itself."""
+        return any(
+            entry.key == key and entry.end_user is not None and now < entry.expires_at
+            for entry in self.entitlements
+        )
+
     def terms_for(self, model: str, path: str) -> Terms | None:
         """Return the terms for a model at a decoded path without ``root_path``.
 
