@@ -25,7 +25,7 @@ def whole(request: Request, ticket: str, body_bytes: int) -> bytes:
 
 
 def events(request: Request, ticket: str, body_bytes: int) -> Iterator[bytes]:
-    """Yield an answer as server-sent events, a few of them in each chunk."""
+    """Yield an answer as server-sent events."""
     shape = openai_events if request.dialect == "openai" else anthropic_events
     yield from shape(request, ticket, body_bytes)
 

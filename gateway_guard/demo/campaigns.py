@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gateway_guard.demo import pipelines, texts_apps, texts_harvest
 from gateway_guard.demo.apps import serve, service
 from gateway_guard.demo.client import USER_AGENTS, make_key, with_sdk
-from gateway_guard.demo.clock import DAY, HOUR, MINUTE
+from gateway_guard.demo.clock import DAY, HOUR
 from gateway_guard.demo.harvesters import arrival, harvest_request, insist
 from gateway_guard.demo.lexicon import fill
 from gateway_guard.demo.people import chat, own_talk
@@ -178,4 +178,4 @@ def customer_who_harvests(client: Client, questions: Iterator[Question]) -> Beha
     """Ask for one training example after another, at an unhurried pace."""
     for question in questions:
         yield from with_sdk(harvest_request(client, question, user="customer-77"))
-        yield Wait(client.rng.uniform(0.2, 2.0) * MINUTE)
+        yield Wait(client.rng.uniform(2.0, 20.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.demo.answers import events, whole
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from gateway_guard.demo.script import Request
 
 TICKET: Final = b"x-demo-ticket"
+# Models write faster than networks send: what waits together travels together.
+EVENTS_PER_CHUNK: Final = 4
 JSON: Final = (b"content-type", b"application/json")
 EVENT_STREAM: Final = (b"content-type", b"text/event-stream; charset=utf-8")
 
@@ -113,6 +116,7 @@ async def _send_whole(send: Send, status: int, body: bytes) -> None:
 
 async def _send_events(send: Send, request: Request, ticket: str, body_bytes: int) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [EVENT_STREAM]})
-    for chunk in events(request, ticket, body_bytes):
+    left = events(request, ticket, body_bytes)
+    while chunk := b"".join(islice(left, EVENTS_PER_CHUNK)):
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
