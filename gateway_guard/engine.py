@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 FLUSH_AT = 64
 """Settled exchanges are counted in batches of about this many."""
 
+_NOTED_KEPT = 65536
+_NEARLY_DUE = 2  # what is half due is scored with what is due, so that counting is done for both
 _OK, _REDIRECT, _UNAUTHORIZED, _FORBIDDEN = 200, 300, 401, 403
 
 
@@ -71,6 +73,7 @@ class Engine:
         self._pending = PendingRecords(rules.answer_timeout_seconds)
         self._opening = Opening(memory, self._powers, self._pending, secret, rules.read_budget)
         self._settled: list[Ticket] = []
+        self._noted: set[int] = set()
 
     def refuse_early(self, principal: Principal, path: str, now: Instant) -> Decision | None:
         """Refuse a key that is blocked or has a penalty before anything of the request is read."""
@@ -111,7 +114,7 @@ class Engine:
     def start(self, ticket: Ticket, status: int, now: Instant) -> None:
         """Take note that the answer starts; it never expires now, and 2xx verifies its key."""
         self._pending.started(ticket)
-        if _OK <= status < _REDIRECT:
+        if _OK <= status < _REDIRECT and not ticket.verified:
             self.memory.ages.add(hash_of(ticket.key.id), now.wall)
             self.memory.subjects.verify(ticket.key)
             self.memory.revoked.pop(ticket.key.id, None)
@@ -126,7 +129,7 @@ class Engine:
         elif _OK <= status < _REDIRECT:
             self._commit(ticket, outcome, now)
         elif status == _UNAUTHORIZED:
-            if self.memory.ages.get(hash_of(ticket.key.id)) is not None:
+            if self.memory.first_at(ticket.key.id) is not None:
                 self.memory.revoked[ticket.key.id] = True
             self._drop(ticket, None)
         else:
@@ -153,26 +156,31 @@ class Engine:
 
     def verified(self, principal: Principal) -> bool:
         """Tell whether an upstream has accepted this key, and has not turned it away since."""
-        known = self.memory.ages.get(hash_of(principal.key)) is not None
+        known = self.memory.first_at(principal.key) is not None
         return known and principal.key not in self.memory.revoked
 
     def _assess(self, ticket: Ticket, now: Instant) -> None:
+        """Score the subjects that are due, and with them those that nearly are."""
+        if all(subject.fresh < subject.due for subject, _ in ticket.shares):
+            return
+        self.flush(now)
         for subject, _ in ticket.shares:
-            if subject.fresh < subject.due:
+            if subject.fresh * _NEARLY_DUE < subject.due:
                 continue
             standing = self.memory.standings.get(subject.id)
-            if standing is not None:
-                if _refusing(standing, now):
-                    continue
-                if standing.action == Action.BLOCK:
-                    lapse(standing, now.wall)
-            self.flush(now)
-            before = standing.action if standing is not None else Action.PASS
-            standing = self.rules.assessment.assess(
-                self.memory, subject, now, warming=self._powers.warming(now)
-            )
-            if standing.action != before:
-                self._tell(ticket, subject, standing)
+            if standing is None or not _refusing(standing, now):
+                self._score(ticket, subject, standing, now)
+
+    def _score(
+        self, ticket: Ticket, subject: Subject, standing: Standing | None, now: Instant
+    ) -> None:
+        if standing is not None and standing.action == Action.BLOCK:
+            lapse(standing, now.wall)
+        before = standing.action if standing is not None else Action.PASS
+        warming = self._powers.warming(now)
+        standing = self.rules.assessment.assess(self.memory, subject, now, warming=warming)
+        if standing.action != before:
+            self._tell(ticket, subject, standing)
 
     def _verdicts(self, ticket: Ticket, now: Instant) -> list[Verdict]:
         verdicts = []
@@ -254,10 +262,16 @@ class Engine:
         self.instruments.count("exchanges", slot.name.lower() if slot else "unauthorised")
 
     def _note_first_uses(self, ticket: Ticket, now: Instant) -> None:
-        key_hash = ticket.contribution.key_hash
+        """Remember since when the key has come with what others can imitate."""
+        key_hash, noted = ticket.contribution.key_hash, self._noted
         for subject, _ in ticket.shares:
             if subject.kind in IMITABLE and subject.exchanges > 1:
-                self.memory.first_uses.add(hash_of(subject.id) ^ key_hash, now.wall)
+                use = hash_of(subject.id) ^ key_hash
+                if use not in noted:
+                    noted.add(use)
+                    self.memory.first_uses.add(use, now.wall)
+        if len(noted) > _NOTED_KEPT:
+            noted.clear()
 
 
 def _refusing(standing: Standing, now: Instant) -> bool:

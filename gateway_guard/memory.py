@@ -11,9 +11,11 @@ from gateway_guard.history import History
 from gateway_guard.sketches.compact import InstantTable
 from gateway_guard.sketches.popularity import Popularity
 from gateway_guard.standing import Standings
+from gateway_guard.subjects import hash_of
 
 _BYTES_A_STANDING = 1024
 _REVOKED_KEPT = 4096
+_FIRST_KEPT = 16384  # they never change, so some are kept where they are found faster
 _SHARES = {"subjects": 0.70, "history": 0.14, "ages": 0.06, "first_uses": 0.05, "standings": 0.03}
 """Shares of the setting; the rest is for open exchanges and what the interpreter wastes."""
 
@@ -30,7 +32,19 @@ class Memory:
         self.first_uses = InstantTable(sizes["first_uses"])
         self.standings = Standings(max(64, sizes["standings"] // _BYTES_A_STANDING))
         self.popularity = Popularity()
+        self._first_at: dict[bytes, float] = {}
         self.revoked: LRUCache[bytes, bool] = LRUCache(_REVOKED_KEPT)
+
+    def first_at(self, key: bytes) -> float | None:
+        """Return when a key had its first 2xx, wall-clock seconds, ``None`` if unknown."""
+        at = self._first_at.get(key)
+        if at is None:
+            at = self.ages.get(hash_of(key))
+            if at is not None:
+                if len(self._first_at) >= _FIRST_KEPT:
+                    self._first_at.clear()
+                self._first_at[key] = at
+        return at
 
 
 def derived(secret: bytes, purpose: bytes) -> bytes:

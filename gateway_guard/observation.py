@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway_guard.dialects.encoding import Decoder
 
 _OK, _REDIRECT = 200, 300
+_TYPE_LENGTH, _ENCODING_LENGTH = len(b"content-type"), len(b"content-encoding")
 
 
 class Observation:
@@ -35,10 +36,15 @@ class Observation:
         self.status = status
         if not _OK <= status < _REDIRECT:
             return
-        named = {name.lower(): value for name, value in headers}
-        self._decoder = decoder_for(named.get(b"content-encoding", b""))
+        encoding, kind = b"", b""
+        for name, value in headers:
+            if len(name) == _TYPE_LENGTH and name.lower() == b"content-type":
+                kind = value
+            elif len(name) == _ENCODING_LENGTH and name.lower() == b"content-encoding":
+                encoding = value
+        self._decoder = decoder_for(encoding)
         if self._decoder is not None:
-            event_stream = b"text/event-stream" in named.get(b"content-type", b"").lower()
+            event_stream = b"text/event-stream" in kind.lower()
             self._reader = self._dialect.response_reader(
                 event_stream=event_stream, digest_key=self._key
             )

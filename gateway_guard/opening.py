@@ -8,7 +8,7 @@ from gateway_guard.contribution import Contribution
 from gateway_guard.features import FeatureReader
 from gateway_guard.pending import PendingRecords, Ticket
 from gateway_guard.principal import SubjectIds, SubjectKind
-from gateway_guard.subjects import content_anchor, hash_of, subject_ids, template_in_key_id
+from gateway_guard.subjects import hash_of, subject_ids, template_in_key_id
 
 if TYPE_CHECKING:
     from gateway_guard.exchange import Exchange
@@ -46,16 +46,20 @@ class Opening:
         self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
     ) -> Ticket:
         """Read the exchange and hold its record for every subject it speaks for, its key first."""
-        key = self._key(principal)
-        features = self._reader.read(exchange, self._memory.history.known(hash_of(key.id)))
+        memory = self._memory
+        first_at = memory.first_at(principal.key)
+        key = self._key(principal, known=first_at is not None)
+        features = self._reader.read(exchange, memory.history.known(hash_of(key.id)))
         ticket = self._ticket(principal, key, exchange, features, now)
         ticket.terms = terms
-        self._hold(ticket, exchange, features, now)
+        ticket.verified = first_at is not None and principal.key not in memory.revoked
+        ticket.contribution.young = self._powers.young(first_at, now)
+        self._pending.hold(ticket, self._subjects(ticket, exchange, features, now), now)
         return ticket
 
-    def _key(self, principal: Principal) -> Subject:
+    def _key(self, principal: Principal, *, known: bool) -> Subject:
         table = self._memory.subjects
-        if self._memory.ages.get(hash_of(principal.key)) is not None:
+        if known:
             return table.find(SubjectKind.KEY, principal.key, principal.key)
         return table.find_unverified(principal.key)
 
@@ -75,7 +79,7 @@ class Opening:
             sampling=exchange.sampling,
             single=had_seconds is None or _unattended(exchange, had_seconds),
             claimed=claimed,
-            young=self._powers.young(key_hash, now),
+            young=False,
             streamed=exchange.stream,
             tools=exchange.tool_definitions > 0,
             key=key.id,
@@ -86,17 +90,20 @@ class Opening:
         answers = max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED))
         return Ticket(principal, contribution, key, history.question(exchange), answers=answers)
 
-    def _hold(self, ticket: Ticket, exchange: Exchange, features: Features, now: Instant) -> None:
-        owner, table, hold = ticket.key.id, self._memory.subjects, self._pending.hold
-        hold(ticket, ticket.key, now)
-        content = content_anchor(features.shingles, self._memory.popularity)
+    def _subjects(
+        self, ticket: Ticket, exchange: Exchange, features: Features, now: Instant
+    ) -> list[Subject]:
+        owner, table = ticket.key.id, self._memory.subjects
+        subjects = [ticket.key]
+        content = self._memory.popularity.rarest(features.shingles)
         for kind, id_ in subject_ids(ticket.principal, exchange, features, content, self._ids):
             if id_ == owner:
                 continue
-            hold(ticket, table.find(kind, id_, owner), now)
+            subjects.append(table.find(kind, id_, owner))
             if kind == SubjectKind.TEMPLATE and self._powers.suspected_in_key(id_, ticket, now):
                 inner = template_in_key_id(id_, owner)
-                hold(ticket, table.find(SubjectKind.TEMPLATE_IN_KEY, inner, owner), now)
+                subjects.append(table.find(SubjectKind.TEMPLATE_IN_KEY, inner, owner))
+        return subjects
 
 
 def _unattended(exchange: Exchange, had_seconds: float) -> bool:

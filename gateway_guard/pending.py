@@ -10,7 +10,7 @@ from gateway_guard.enforcement import Decision
 from gateway_guard.subjects import PENDING_KEPT, Held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from gateway_guard.contribution import Contribution
     from gateway_guard.policy import Terms
@@ -27,7 +27,8 @@ class Ticket:
     """One exchange from its admission to its settlement: what it will contribute, and to whom.
 
     ``shares`` holds each subject with the exchange as its row will count it. ``asked`` is the
-    digest of the question, ``answers`` how many were asked for.
+    digest of the question, ``answers`` how many were asked for; ``verified`` says that the key was
+    when the exchange was admitted.
     """
 
     principal: Principal
@@ -36,6 +37,7 @@ class Ticket:
     asked: bytes | None
     answers: int = 1
     terms: Terms | None = None
+    verified: bool = False
     shares: list[tuple[Subject, Held]] = field(default_factory=list)
     decision: Decision = field(default_factory=Decision)
     open: bool = True
@@ -49,17 +51,19 @@ class PendingRecords:
         self._timeout_seconds = timeout_seconds
         self._waiting: OrderedDict[Ticket, None] = OrderedDict()
 
-    def hold(self, ticket: Ticket, subject: Subject, now: Instant) -> None:
-        """Let a subject's scores read the exchange as if it were counted."""
-        subject.inflight += 1
-        subject.fresh += ticket.answers
-        since_end = now.steady - subject.ended_at
-        refilled = since_end * _REFILL_RATIO <= now.steady - subject.admitted_at
-        subject.admitted_at = now.steady
-        held = Held(ticket.contribution, subject.inflight, refilled, ticket.answers)
-        ticket.shares.append((subject, held))
-        if len(subject.pending) < PENDING_KEPT:
-            subject.pending[id(ticket)] = held
+    def hold(self, ticket: Ticket, subjects: Iterable[Subject], now: Instant) -> None:
+        """Let the subjects' scores read the exchange as if it were counted."""
+        steady, number, answers = now.steady, id(ticket), ticket.answers
+        for subject in subjects:
+            subject.inflight += 1
+            subject.fresh += answers
+            since_end = steady - subject.ended_at
+            refilled = since_end * _REFILL_RATIO <= steady - subject.admitted_at
+            subject.admitted_at = steady
+            held = Held(ticket.contribution, subject.inflight, refilled, answers)
+            ticket.shares.append((subject, held))
+            if len(subject.pending) < PENDING_KEPT:
+                subject.pending[number] = held
         self._waiting[ticket] = None
 
     def started(self, ticket: Ticket) -> None:

@@ -31,14 +31,13 @@ class Powers:
         """Tell whether the guard has run too briefly to know which keys are old."""
         return now.wall < self._warm_at
 
-    def young(self, key_hash: int, now: Instant) -> bool:
-        """Tell whether a key is known to be young.
+    def young(self, first_at: float | None, now: Instant) -> bool:
+        """Tell whether a key whose first answer came at ``first_at`` is known to be young.
 
         While the guard warms, and once ages were lost, nobody's age is known.
         """
         if self.warming(now):
             return False
-        first_at = self._memory.ages.get(key_hash)
         if first_at is None:
             return not self._memory.ages.overflowed
         return now.wall - first_at < self._young_seconds

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from gateway_guard.actions import Action
 from gateway_guard.principal import SubjectKind
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from gateway_guard.exchange import Exchange
     from gateway_guard.features import Features
     from gateway_guard.principal import Principal, SubjectIds
-    from gateway_guard.sketches.popularity import Popularity
 
 POWERS = {
     SubjectKind.KEY: Action.BLOCK,
@@ -39,9 +36,6 @@ MINIMUM_SAMPLE = 8
 
 PENDING_KEPT = 256
 """Exchanges of a subject whose answers are still to come that its scores can see."""
-
-FEWEST_REPEATS = 4
-"""A window of words must have come this often before it may be a content anchor."""
 
 _SYSTEM, _HEAD, _TAIL, _CONTENT = range(4)
 _PADDING = bytes(6)
@@ -125,24 +119,3 @@ def template_in_key_id(template: bytes, key: bytes) -> bytes:
 def hash_of(subject: bytes) -> int:
     """Return the 64-bit hash under which a subject's id enters sketches and compact tables."""
     return int.from_bytes(subject[-8:])
-
-
-def content_anchor(
-    shingles: np.ndarray[tuple[int], np.dtype[np.uint64]], popularity: Popularity
-) -> int | None:
-    """Choose the least popular window among those that recur.
-
-    Weighted min-hash: a window's rank is exponentially distributed with its popularity as the mean,
-    so that common boilerplate is rarely chosen, and equally popular windows always come out in the
-    same order.
-    """
-    if not len(shingles):
-        return None
-    counts = popularity.estimate(shingles)
-    recurring = np.flatnonzero(counts >= FEWEST_REPEATS)
-    if not len(recurring):
-        return None
-    chosen = shingles[recurring]
-    uniform = ((chosen >> np.uint64(13)) & np.uint64(0xFFFFFF)).astype(np.float64)
-    ranks = -np.log((uniform + 1.0) / (1 << 24)) * counts[recurring]
-    return int(chosen[int(ranks.argmin())])
