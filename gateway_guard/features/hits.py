@@ -1,0 +1,55 @@
+"""Tie each cue to the words around it: one in a constant template recurs with them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gateway_guard.features.types import CueHit
+from gateway_guard.features.windows import WINDOW, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway_guard.features.cues import CueBook, CueMatch
+    from gateway_guard.features.reading import Piece, Reading
+
+MOST_HITS_IN_A_TEXT = 8
+_SENTENCE_END = re.compile(rb"[.!?:;\n]")
+
+
+def cue_hits(
+    reading: Reading, text: int, book: CueBook, seeds: Sequence[int], *, from_tool: bool
+) -> tuple[CueHit, ...]:
+    """Return the first hit of each cue in one of the texts read, at most ``MOST_HITS_IN_A_TEXT``.
+
+    ``seeds`` hold one per family: a window hashes to another value in each, and to another than its
+    shingle, so that none is counted twice in one request.
+    """
+    hits: dict[CueHit, None] = {}
+    for piece in reading.pieces[text]:
+        for match in book.find(reading.buffer[piece.begin : piece.end]):
+            if len(hits) == MOST_HITS_IN_A_TEXT:
+                return tuple(hits)
+            span = _words_around(reading, piece, match)
+            shingle = reading.words.stretch(span, seeds[match.family])
+            hits[CueHit(match.family, shingle, from_tool)] = None
+    return tuple(hits)
+
+
+def _words_around(reading: Reading, piece: Piece, match: CueMatch) -> Span:
+    """Return the window of the match, moved towards its sentence's beginning where it is shorter.
+
+    It does not leave the sentence, so that a slot filled anew each time does not change it.
+    """
+    buffer, starts = reading.buffer, reading.words.starts
+    begin, end = piece.begin + match.start, piece.begin + match.end
+    rest = _SENTENCE_END.search(buffer, end, piece.end)
+    head = max(
+        buffer.rfind(mark, piece.begin, begin) for mark in (b".", b"!", b"?", b":", b";", b"\n")
+    )
+    edges = (max(head, piece.begin - 1), begin - 1, end - 1, rest.start() if rest else piece.end)
+    sentence, first, stop, last = starts.searchsorted(edges).tolist()
+    if stop - first < WINDOW:
+        first = max(sentence, stop - WINDOW)
+    return first, max(first, min(first + WINDOW, last))
