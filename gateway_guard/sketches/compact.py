@@ -1,0 +1,96 @@
+"""Compact memories: instants that outlive rows, and sets that forget.
+
+Both are bounded by construction. Neither stores anything but keyed hashes and instants.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_WAYS = 8
+_LATEST = (1 << 32) - 1
+
+
+class InstantTable:
+    """An instant for each of many 64-bit hashes, 12 bytes an entry, set-associative.
+
+    The first instant given for a hash is kept. Once an entry had to make room, ``overflowed`` is
+    true and a missing entry means that nothing is known, not that there was nothing. The hashes 0
+    and 1 share an entry, because 0 marks an empty place.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        """Make a table of at most ``size_bytes``, of eight entries at least."""
+        buckets = max(1, size_bytes // (12 * _WAYS))
+        self._buckets = 1 << (buckets.bit_length() - 1)
+        self._hashes = np.zeros(self._buckets * _WAYS, dtype=np.uint64).data
+        self._instants = np.zeros(self._buckets * _WAYS, dtype=np.uint32).data
+        self.overflowed = False
+
+    def get(self, hash_: int) -> float | None:
+        """Return the instant of a hash, whole seconds, or ``None``."""
+        place = self._place(hash_ or 1)
+        return None if place < 0 else float(self._instants[place])
+
+    def add(self, hash_: int, at: float) -> float:
+        """Keep ``at`` for a hash unless it has an instant already; return the one it has now."""
+        hash_ = hash_ or 1
+        place = self._place(hash_)
+        if place < 0:
+            place = self._room(hash_)
+            self._hashes[place] = hash_
+            self._instants[place] = max(0, min(int(at), _LATEST))
+        return float(self._instants[place])
+
+    def _place(self, hash_: int) -> int:
+        start = (hash_ % self._buckets) * _WAYS
+        hashes = self._hashes
+        for place in range(start, start + _WAYS):
+            if hashes[place] == hash_:
+                return place
+        return -1
+
+    def _room(self, hash_: int) -> int:
+        """Return an empty place, or that of the youngest: an old key must not come back young."""
+        start = (hash_ % self._buckets) * _WAYS
+        for place in range(start, start + _WAYS):
+            if not self._hashes[place]:
+                return place
+        self.overflowed = True
+        return max(range(start, start + _WAYS), key=self._instants.__getitem__)
+
+
+class TwoPaneSet:
+    """A set of 64-bit hashes that forgets: a new pane begins when one is full or its time is over.
+
+    An element is remembered for at least ``pane_seconds``, unless half of ``capacity`` others came
+    after it, and gone with the first addition that comes twice as late.
+    """
+
+    def __init__(self, capacity: int, pane_seconds: float) -> None:
+        """Bound the set to ``capacity`` elements in two panes, at least one each."""
+        self._pane_capacity = max(1, capacity // 2)
+        self._pane_seconds = pane_seconds
+        self._newer: set[int] = set()
+        self._older: set[int] = set()
+        self._turned_at: float | None = None
+
+    def __contains__(self, hash_: int) -> bool:
+        """Tell whether a hash is remembered."""
+        return hash_ in self._newer or hash_ in self._older
+
+    def __len__(self) -> int:
+        """Return the number of hashes kept."""
+        return len(self._newer) + len(self._older)
+
+    def add(self, hash_: int, at: float) -> None:
+        """Remember a hash; ``at`` is monotonic seconds."""
+        age = 0.0 if self._turned_at is None else at - self._turned_at
+        if self._turned_at is None or age >= 2 * self._pane_seconds:
+            self._older, self._newer, self._turned_at = set(), set(), at
+        elif age >= self._pane_seconds or self._is_full_without(hash_):
+            self._older, self._newer, self._turned_at = self._newer, set(), at
+        self._newer.add(hash_)
+
+    def _is_full_without(self, hash_: int) -> bool:
+        return len(self._newer) >= self._pane_capacity and hash_ not in self._newer

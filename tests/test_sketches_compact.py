@@ -1,0 +1,154 @@
+"""Compact memories: the oldest instants survive, sets forget what is old, both stay small."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_guard.sketches.compact import InstantTable, TwoPaneSet
+
+LARGEST = 2**64 - 1
+WAYS = 8
+BYTES_AN_ENTRY = 12
+
+
+def flood(table: InstantTable, first: int, count: int) -> bool:
+    """Add hashes, all with the same late instant; tell whether the table has overflowed."""
+    for hash_ in range(first, first + count):
+        table.add(hash_, 5000.0)
+    return table.overflowed
+
+
+def test_the_first_instant_of_a_hash_is_kept() -> None:
+    """A key never gets younger."""
+    table = InstantTable(4096)
+    assert table.get(7) is None
+    assert table.add(7, 1000.9) == 1000.0
+    assert table.add(7, 2000.0) == 1000.0
+    assert table.add(7, 500.0) == 1000.0
+    assert table.get(7) == 1000.0
+    assert not table.overflowed
+
+
+def test_the_hash_that_marks_empty_places_is_a_hash_like_any_other() -> None:
+    """An unknown key whose hash is 0 does not pass for one seen in 1970."""
+    table = InstantTable(4096)
+    assert table.get(0) is None
+    assert table.add(0, 1_700_000_000.0) == 1_700_000_000.0
+    assert table.get(0) == 1_700_000_000.0
+    assert table.add(0, 1_800_000_000.0) == 1_700_000_000.0
+
+
+def test_the_largest_hash_and_instants_beyond_the_range_fit() -> None:
+    """Whatever the clock says, an entry is made."""
+    table = InstantTable(4096)
+    assert table.add(LARGEST, -5.0) == 0.0
+    assert table.get(LARGEST) == 0.0
+    assert table.add(LARGEST - 1, 1e12) == 2.0**32 - 1
+
+
+@given(st.dictionaries(st.integers(0, LARGEST), st.integers(1, 2**32 - 1), max_size=50))
+def test_a_table_with_room_is_an_exact_dictionary(entries: dict[int, int]) -> None:
+    """Until the first overflow every entry is there."""
+    table = InstantTable(1 << 16)
+    entries.pop(1, None)  # shares its entry with 0
+    for hash_, at in entries.items():
+        table.add(hash_, at)
+    assert table.overflowed or all(table.get(hash_) == at for hash_, at in entries.items())
+
+
+def test_old_entries_survive_a_flood_of_new_ones() -> None:
+    """A full bucket gives up its youngest, and the table says that it has lost something."""
+    table = InstantTable(WAYS * BYTES_AN_ENTRY)
+    for hash_ in range(1, WAYS + 1):
+        table.add(hash_, 100.0 + hash_)
+    assert flood(table, first=1000, count=1000)
+    assert [table.get(hash_) for hash_ in range(1, WAYS)] == [
+        100.0 + hash_ for hash_ in range(1, WAYS)
+    ]
+    assert table.get(WAYS) is None
+
+
+def test_a_table_that_has_lost_an_entry_says_so() -> None:
+    """From then on, an unknown key is not a young one."""
+    table = InstantTable(WAYS * BYTES_AN_ENTRY)
+    assert not flood(table, first=1, count=WAYS)
+    assert not flood(table, first=1, count=WAYS)
+    assert flood(table, first=WAYS + 1, count=1)
+
+
+def test_a_table_keeps_its_size() -> None:
+    """As many entries as fit into the bytes given, and never fewer than one bucket."""
+    for size_bytes, capacity in ((0, 8), (96, 8), (192, 16), (96 * 100, 8 * 64)):
+        table = InstantTable(size_bytes)
+        for hash_ in range(1, 4 * capacity):
+            table.add(hash_, 50.0)
+        kept = sum(table.get(hash_) is not None for hash_ in range(1, 4 * capacity))
+        assert kept == capacity
+        assert table.overflowed
+
+
+def test_an_element_is_remembered_for_a_pane_at_least() -> None:
+    """And for two panes at most, while elements keep coming."""
+    seen = TwoPaneSet(1000, pane_seconds=10.0)
+    seen.add(1, at=9.0)
+    for at in range(10, 40):
+        seen.add(1000 + at, at=float(at))
+        if at < 19:
+            assert 1 in seen
+        if at >= 29:
+            assert 1 not in seen
+
+
+def test_an_element_added_again_is_remembered_anew() -> None:
+    """What a key keeps showing stays known."""
+    seen = TwoPaneSet(1000, pane_seconds=10.0)
+    for at in range(0, 100, 9):
+        seen.add(1, at=float(at))
+        assert 1 in seen
+
+
+def test_a_long_silence_is_forgotten_as_a_whole() -> None:
+    """What is older than two panes goes with the next addition, in whichever pane it was."""
+    seen = TwoPaneSet(1000, pane_seconds=10.0)
+    seen.add(1, at=0.0)
+    seen.add(2, at=12.0)
+    seen.add(3, at=500.0)
+    assert [hash_ in seen for hash_ in (1, 2, 3)] == [False, False, True]
+
+
+def test_a_full_pane_turns_early_but_not_for_what_it_holds_already() -> None:
+    """Repetition costs nobody their memory."""
+    seen = TwoPaneSet(4, pane_seconds=1e9)
+    for hash_ in (1, 2, 3, 4):
+        seen.add(hash_, at=0.0)
+    for _ in range(10):
+        seen.add(3, at=0.0)
+        seen.add(4, at=0.0)
+    assert all(hash_ in seen for hash_ in (1, 2, 3, 4))
+    seen.add(5, at=0.0)
+    assert [hash_ in seen for hash_ in (1, 2, 3, 4, 5)] == [False, False, True, True, True]
+
+
+@given(
+    st.integers(2, 20),
+    st.lists(st.tuples(st.integers(0, 40), st.floats(0.0, 4.0)), max_size=200),
+)
+def test_a_set_keeps_its_bound_and_what_it_promises(
+    capacity: int, steps: list[tuple[int, float]]
+) -> None:
+    """A list of everything that came is the oracle."""
+    seen, at = TwoPaneSet(capacity, pane_seconds=10.0), 0.0
+    came: list[tuple[int, float]] = []
+    for hash_, pause in steps:
+        at += pause
+        seen.add(hash_, at)
+        came.append((hash_, at))
+        assert len(seen) <= capacity
+        assert hash_ in seen
+    for place, (hash_, added_at) in enumerate(came):
+        others = {other for other, _ in came[place + 1 :]} - {hash_}
+        if at - added_at < 10.0 and len(others) <= capacity // 2:
+            assert hash_ in seen
+    last_at = dict(came)
+    assert all(at - last_at[hash_] <= 20.0 for hash_ in last_at if hash_ in seen)
