@@ -1,4 +1,4 @@
-"""One global budget for buffered request bodies, a small share of it for keys nobody has vouched for."""
+"""One global budget for buffered request bodies, a small share of it for unverified keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ class BufferBudget:
     """Counts the bytes of request bodies held in memory before and while they are read."""
 
     def __init__(self, total_bytes: int, unverified_share: float) -> None:
-        """Allow ``total_bytes`` in all, and ``unverified_share`` of it to unverified keys together."""
+        """Allow ``total_bytes`` in all, ``unverified_share`` of it to unverified keys together."""
         self._limits = (total_bytes, int(total_bytes * unverified_share))
         self._held = [0, 0]
 
@@ -17,7 +17,7 @@ class BufferBudget:
         return self._held[0]
 
     def reserve(self, size: int, *, verified: bool) -> bool:
-        """Reserve bytes; return false, and reserve nothing, where the budget has no room for them."""
+        """Reserve bytes; return false, and reserve nothing, where there is no room for them."""
         if self._held[0] + size > self._limits[0]:
             return False
         if not verified:
