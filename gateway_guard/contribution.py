@@ -1,0 +1,226 @@
+"""What exchanges add to profiles: a batch of them at once, to any number of rows.
+
+The same code commits what has been settled and shows scores what is pending as if it were counted.
+"""
+
+from __future__ import annotations
+
+from itertools import compress
+from operator import attrgetter
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from gateway_guard import measures, profile, recurrence
+from gateway_guard.exchange import Answer, Sampling
+from gateway_guard.features.types import Cue, Features
+from gateway_guard.profile import Slot
+from gateway_guard.sketches import linear
+from gateway_guard.timeline import Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CUE_SLOTS = {
+    Cue.REASONING: Slot.REASONING_CUE,
+    Cue.SYNTHESIS: Slot.SYNTHESIS_CUE,
+    Cue.RUBRIC: Slot.RUBRIC_CUE,
+    Cue.EXTRACTION: Slot.EXTRACTION_CUE,
+}
+_CUE_PLACES = [CUE_SLOTS[family] for family in Cue]
+_PLACES = [
+    *(Slot.EXCHANGES, Slot.SINGLE, Slot.OBSERVED, Slot.CLAIMED, Slot.CEILING, Slot.THINKING),
+    *(Slot.LOGITS, Slot.MULTIPLE, Slot.TOOLS, Slot.YOUNG, Slot.ITEMS_LOG, Slot.UNSPACED),
+    *(Slot.IMAGES, Slot.STREAMED, Slot.SHINGLED, Slot.DETERMINISTIC),
+    *(Slot.ANSWERED, Slot.ANSWER_LOG, Slot.REASONED, Slot.TRUNCATED),
+]
+"""Where the values of an exchange belong that are the same for all its subjects."""
+
+_SETS = len(profile.VALUE_SETS)
+_PACKED = Struct(f"={len(_PLACES)}f3f{_SETS}Q{_SETS}B3x")
+_MEASURED = np.dtype(
+    [
+        ("values", np.float32, len(_PLACES)),
+        ("fresh", np.float32),
+        ("known", np.float32),
+        ("single", np.float32),
+        ("hashes", np.uint64, _SETS),
+        ("counted", np.uint8, _SETS),
+        ("padding", np.uint8, 3),
+    ]
+)
+"""One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
+
+
+_WRAPPER_WEIGHT = 0.4
+# The constant part of a text asks too, but not for something new each time.
+
+
+class Contribution(msgspec.Struct):
+    """One exchange as it will be counted.
+
+    ``single`` says that none of its claimed history was observed; ``young`` that its key is.
+    ``answer`` is ``None`` until the answer was seen; until then ``settled_at`` is the instant of
+    admission. ``windows`` and ``measured`` keep what was packed of the rest.
+    """
+
+    features: Features
+    sampling: Sampling
+    single: bool
+    claimed: bool
+    young: bool
+    streamed: bool
+    tools: bool
+    key: bytes
+    key_hash: int
+    place_hashes: tuple[int, int]
+    settled_at: Instant
+    answer: Answer | None = None
+    windows: recurrence.Windows | None = None
+    measured: tuple[Answer | None, bytes] | None = None
+
+
+class Share(msgspec.Struct, frozen=True, gc=False):
+    """A contribution to one subject's row, with what only that subject's own pace can say."""
+
+    row: int
+    contribution: Contribution
+    inflight: int
+    refilled: bool
+
+
+def apply(
+    rows: profile.RowArray,
+    shares: Sequence[Share],
+    *,
+    elapsed_seconds: npt.NDArray[np.float64],
+    wall_at: float,
+) -> None:
+    """Add shares, at least one, to contiguous rows in place.
+
+    Each share names its row; ``elapsed_seconds`` is that of each row since it was last decayed. A
+    share that is repeated at once stands for further answers to the same request: they count as
+    exchanges, but one request is no template of its own.
+    """
+    shares, answers = _distinct(shares)
+    items = [share.contribution for share in shares]
+    measured = np.frombuffer(b"".join([_measured(item) for item in items]), _MEASURED)
+    target = _column(shares, "row")
+    constant = recurrence.update(rows, [_windows(item) for item in items], target)
+    vectors = np.zeros((len(shares), profile.USED), dtype=np.float32)
+    vectors[:, _PLACES] = measured["values"]
+    _fill_pace(vectors, shares)
+    _fill_relative(vectors, measured, constant)
+    vectors *= answers[:, None]
+    slices = rows["linear"][:, :, : profile.USED]
+    slices[...] = linear.update(slices, elapsed_seconds, _summed(vectors, target, len(rows)))
+    counted = measured["counted"] * answers[:, None]
+    profile.add_values(rows, target, measured["hashes"], counted, profile.pane_of(wall_at))
+
+
+def _distinct(shares: Sequence[Share]) -> tuple[Sequence[Share], npt.NDArray[np.uint32]]:
+    """Return shares without their repetitions, and how often each came."""
+    is_new = [share is not before for share, before in zip(shares, (None, *shares), strict=False)]
+    if all(is_new):
+        return shares, np.ones(len(shares), dtype=np.uint32)
+    starts = [*np.flatnonzero(is_new), len(shares)]
+    return list(compress(shares, is_new)), np.diff(starts).astype(np.uint32)
+
+
+def _windows(item: Contribution) -> recurrence.Windows:
+    if item.windows is None:
+        item.windows = recurrence.pack(item.features)
+    return item.windows
+
+
+def _measured(item: Contribution) -> bytes:
+    """Return an exchange as one packed ``_MEASURED``, made anew once its answer has been seen."""
+    kept = item.measured
+    if kept is None or kept[0] is not item.answer:
+        kept = item.measured = (item.answer, _measure(item))
+    return kept[1]
+
+
+def _measure(item: Contribution) -> bytes:
+    features, unspaced = item.features, item.features.unspaced
+    return _PACKED.pack(
+        *_request_values(item),
+        *_answer_values(item),
+        measures.latin_letters(features.new_chars, unspaced),
+        measures.latin_letters(features.constant_chars, unspaced),
+        item.single,
+        features.body_hash,
+        *item.place_hashes,
+        item.key_hash,
+        item.key_hash,
+        *(1, 1, 1, 1, item.young),
+    )
+
+
+def _request_values(item: Contribution) -> tuple[float, ...]:
+    """Return what is known of an exchange before its answer, in the order of ``_PLACES``."""
+    features, sampling, single = item.features, item.sampling, item.single
+    return (
+        *(1.0, single, not single, item.claimed),
+        single * measures.ceiling(sampling),
+        single * measures.thinking(sampling),
+        measures.logits(sampling),
+        sampling.answers > 1,
+        item.tools,
+        item.young,
+        profile.log2_1p(features.items),
+        features.unspaced,
+        features.images > 0,
+        item.streamed,
+        len(features.shingles) > 0,
+        sampling.temperature == 0 or sampling.seeded,
+    )
+
+
+def _answer_values(item: Contribution) -> tuple[float, ...]:
+    answer = item.answer
+    if answer is None:
+        return 0.0, 0.0, 0.0, 0.0
+    length = measures.answer_length(answer, item.sampling, item.features.unspaced)
+    truncated = answer.finish in {"length", "max_tokens"}
+    return 1.0, profile.log2_1p(length), answer.reasoning_chars > 0, truncated
+
+
+def _column(shares: Sequence[Share], name: str) -> npt.NDArray[np.intp]:
+    return np.fromiter(map(attrgetter(name), shares), np.intp, len(shares))
+
+
+def _fill_pace(vectors: npt.NDArray[np.float32], shares: Sequence[Share]) -> None:
+    inflight = _column(shares, "inflight")
+    vectors[:, Slot.INFLIGHT] = inflight
+    vectors[:, Slot.INFLIGHT_SQUARED] = inflight * inflight
+    vectors[:, Slot.REFILL] = _column(shares, "refilled")
+
+
+def _fill_relative(
+    vectors: npt.NDArray[np.float32],
+    measured: npt.NDArray[Any],
+    constant: recurrence.Recurrence,
+) -> None:
+    """Fill what depends on which part of the text recurs in this subject."""
+    vectors[:, _CUE_PLACES] = constant.cues
+    fresh = measured["fresh"]
+    variable = fresh * (1.0 - constant.shares)
+    question_log = np.log2(1.0 + variable + _WRAPPER_WEIGHT * (fresh - variable))
+    vectors[:, Slot.QUESTION_LOG] = question_log
+    vectors[:, Slot.CONSTANT] = 1.0 - variable / np.maximum(1.0, fresh + measured["known"])
+    yielded = measures.yields(vectors[:, Slot.ANSWER_LOG], question_log)
+    vectors[:, Slot.YIELD] = measured["single"] * yielded
+
+
+def _summed(
+    vectors: npt.NDArray[np.float32], target: npt.NDArray[np.intp], count: int
+) -> npt.NDArray[np.float32]:
+    """Sum vectors that go to the same of ``count`` rows."""
+    width = profile.USED
+    places = target[:, None] * width + np.arange(width)
+    summed = np.bincount(places.ravel(), vectors.ravel(), count * width)
+    return summed.reshape(count, width).astype(np.float32)

@@ -1,0 +1,74 @@
+"""Measures: what one exchange adds to every profile, whatever the subject."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from gateway_guard.exchange import Answer, Sampling
+
+FloatArray = npt.NDArray[np.float32]
+
+_UNSPACED_WEIGHT = 2.0
+# A character of a script without spaces says about as much as three Latin letters.
+
+
+def ceiling(sampling: Sampling) -> float:
+    """Return how near an output budget is to a model's ceiling: 0 to 1,450 tokens, 1 from 5,800."""
+    return _ramp_of_tokens(sampling.max_tokens, 10.5, 12.5)
+
+
+def thinking(sampling: Sampling) -> float:
+    """Return how near a thinking budget is to the ceiling: 0 to 4,096 tokens, 1 from 16,384.
+
+    A high effort without a budget stands half way.
+    """
+    if sampling.thinking_tokens is not None:
+        return _ramp_of_tokens(sampling.thinking_tokens, 12.0, 14.0)
+    return 0.5 if sampling.effort in {"high", "xhigh", "max"} else 0.0
+
+
+def logits(sampling: Sampling) -> float:
+    """Return how much of the model's distribution a request asks for.
+
+    Log-probabilities begin at 0.25 and reach 1 with the five best tokens; so does logit bias, with
+    20 tokens.
+    """
+    asked = 0.25 + 0.15 * min(max(sampling.top_logprobs, 0), 5) if sampling.logprobs else 0.0
+    bias = max(0.25, sampling.logit_bias / 20.0) if sampling.logit_bias > 0 else 0.0
+    return min(1.0, max(asked, bias))
+
+
+def latin_letters(chars: float, unspaced: float) -> float:
+    """Return a text's length in Latin-letter equivalents, given its share of unspaced script."""
+    return chars * (1.0 + _UNSPACED_WEIGHT * unspaced)
+
+
+def answer_length(answer: Answer, sampling: Sampling, unspaced: float) -> float:
+    """Return the mean length of the answers drawn, reasoning included, in Latin letters."""
+    chars = (answer.output_chars + answer.reasoning_chars) / max(1, sampling.answers)
+    return latin_letters(chars, unspaced)
+
+
+def yields(answer_logs: FloatArray, question_logs: FloatArray) -> FloatArray:
+    """Return how much answer each question drew, 0 to 1, from log2 of 1 + lengths, shape (n,).
+
+    It is 0 for answers under 90 letters or 0.7 times their question, and 1 for those over 720
+    letters and 2.8 times their question.
+    """
+    length = _clipped((answer_logs - 6.5) / 3.0)
+    return length * _clipped((answer_logs - question_logs + 0.5) / 2.0)
+
+
+def _clipped(values: FloatArray) -> FloatArray:
+    return np.minimum(1.0, np.maximum(0.0, values))
+
+
+def _ramp_of_tokens(tokens: int | None, low: float, high: float) -> float:
+    if tokens is None or tokens <= 0:
+        return 0.0
+    return min(1.0, max(0.0, (math.log2(tokens) - low) / (high - low)))

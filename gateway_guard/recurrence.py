@@ -1,0 +1,137 @@
+"""Recurrence: which windows of its texts belong to the constant part of a subject?
+
+A window is constant when it came in at least half of the subject's exchanges. Wording that asks for
+more than an answer speaks with full weight there only: a victim may have been fed everything else.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from gateway_guard import profile
+from gateway_guard.features.types import Cue
+from gateway_guard.sketches import countmin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway_guard.features.types import Features
+
+VARIABLE_CUE_WEIGHT = 0.1
+"""What a cue weighs in text that a tool fetched and in the variable body."""
+
+CONSTANT_SHARE = 0.5
+"""A window is constant when it came in at least this share of a subject's exchanges."""
+
+FEWEST_RECURRENCES = 2.0
+"""Nothing is constant that came less often than this."""
+
+_TEXTS = attrgetter("texts")
+_HASH = np.dtype(np.uint64)
+_PACKED_HASH = Struct("=Q")
+_PACKED_HIT = Struct("=IB?2x")
+_HIT = np.dtype([("place", np.uint32), ("family", np.uint8), ("from_tool", np.bool_), ("", "V2")])
+_STRIDE = profile.ROW.itemsize // 2
+_START = profile.offset_of("shingles") // 2
+
+Numbers = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+
+
+class Windows(msgspec.Struct, frozen=True, gc=False):
+    """The distinct windows of one exchange, packed for batches.
+
+    ``hashes`` holds first the ``texts`` windows chosen from its texts, then those of its cue hits
+    that are not among them. ``hits`` says which of all these each hit stands in.
+    """
+
+    hashes: bytes
+    texts: int
+    hits: bytes
+
+
+class Recurrence(NamedTuple):
+    """How constant n exchanges are.
+
+    ``shares`` are those of their windows, shape (n,), ``cues`` the weights of cue families, shape
+    (n, families).
+    """
+
+    shares: npt.NDArray[np.float32]
+    cues: npt.NDArray[np.float32]
+
+
+def pack(features: Features) -> Windows:
+    """Pack the windows of an exchange: each counts once, however often a cue was found in it."""
+    texts, hits = features.shingles, b""
+    hashes = texts.tobytes()
+    if not features.hits:
+        return Windows(hashes, len(texts), hits)
+    places = dict(zip(texts.tolist(), range(len(texts)), strict=True))
+    for hit in features.hits:
+        place = places.setdefault(hit.shingle, len(places))
+        if place * _HASH.itemsize == len(hashes):
+            hashes += _PACKED_HASH.pack(hit.shingle)
+        hits += _PACKED_HIT.pack(place, hit.family, hit.from_tool)
+    return Windows(hashes, len(texts), hits)
+
+
+def update(rows: profile.RowArray, exchanges: Sequence[Windows], target: Numbers) -> Recurrence:
+    """Count the windows of exchanges in contiguous rows in place, then read how constant they are.
+
+    ``target`` names each exchange's row. An exchange is part of its own history, and of that of all
+    others in the batch.
+    """
+    hashes, sizes = _unpack([item.hashes for item in exchanges], _HASH)
+    starts = sizes.cumsum() - sizes
+    sketch = target * _STRIDE + _START
+    places = countmin.cells(hashes) + sketch.repeat(sizes)
+    counted = countmin.estimate(countmin.count(rows.view(np.uint16), places))
+    rows["shingled"] += np.bincount(target, minlength=len(rows))
+    enough = np.maximum(FEWEST_RECURRENCES, CONSTANT_SHARE * rows["shingled"])[target]
+    constant = counted >= enough.repeat(sizes)
+    _halve(rows)
+    texts = np.fromiter(map(_TEXTS, exchanges), np.intp, len(exchanges))
+    return Recurrence(_shares(constant, starts, texts), _cues(constant, starts, exchanges))
+
+
+def _unpack(packed: list[bytes], layout: np.dtype[Any]) -> tuple[npt.NDArray[Any], Numbers]:
+    """Return the elements of all exchanges in one array, and how many each exchange has."""
+    sizes = np.fromiter(map(len, packed), np.intp, len(packed)) // layout.itemsize
+    return np.frombuffer(b"".join(packed), layout), sizes
+
+
+def _shares(constant: Flags, starts: Numbers, texts: Numbers) -> npt.NDArray[np.float32]:
+    """Return the share of each exchange's text windows that is constant; 0 for one without any."""
+    before = np.zeros(len(constant) + 1, dtype=np.intp)
+    np.cumsum(constant, out=before[1:])
+    found = before[starts + texts] - before[starts]
+    shares: npt.NDArray[np.float64] = found / np.maximum(1, texts)
+    return shares.astype(np.float32)
+
+
+def _cues(
+    constant: Flags, starts: Numbers, exchanges: Sequence[Windows]
+) -> npt.NDArray[np.float32]:
+    """Return the weight of each cue family in each exchange, that of its weightiest hit."""
+    hits, sizes = _unpack([item.hits for item in exchanges], _HIT)
+    cues = np.zeros((len(exchanges), len(Cue)), dtype=np.float32)
+    if len(hits):
+        exchange = np.arange(len(exchanges)).repeat(sizes)
+        full = constant[starts[exchange] + hits["place"]] & ~hits["from_tool"]
+        cues[exchange, hits["family"]] = VARIABLE_CUE_WEIGHT
+        cues[exchange[full], hits["family"][full]] = 1.0
+    return cues
+
+
+def _halve(rows: profile.RowArray) -> None:
+    full = rows["shingled"] >= countmin.HALVE_AT
+    if full.any():
+        rows["shingles"][full] >>= 1
+        rows["shingled"][full] *= 0.5
