@@ -1,0 +1,77 @@
+"""Standing: what a subject has coming, kept apart from its profile so that it outlives it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from gateway_guard.actions import Action
+
+_LOOKED_AT = 16
+
+
+@dataclass(slots=True, eq=False)
+class Standing:
+    """What the last verdicts said of one subject.
+
+    Instants are wall-clock seconds, except ``paced_at`` and ``retry_at``, which are monotonic.
+    ``above`` counts the exchanges admitted while the score stood above the threshold, ``early`` the
+    requests sent before their time to retry, and ``told`` how many the time before.
+    """
+
+    action: Action = Action.PASS
+    score: float = 0.0
+    reasons: tuple[str, ...] = ()
+    until_at: float = 0.0
+    watched_at: float = 0.0
+    penalty_until_at: float = 0.0
+    paced_at: float = 0.0
+    retry_at: float = 0.0
+    above: int = 0
+    early: int = 0
+    told: int = 0
+    offences: int = 0
+    refused: int = 0
+    families: frozenset[str] = field(default_factory=frozenset)
+
+
+class Standings:
+    """The standings of all subjects that have one, least recently changed first, bounded.
+
+    A subject that passes and never offended has none.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Keep at most ``capacity`` standings."""
+        self._capacity = capacity
+        self._standings: OrderedDict[bytes, Standing] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return the number of standings kept."""
+        return len(self._standings)
+
+    def get(self, subject: bytes) -> Standing | None:
+        """Return a subject's standing, or ``None``."""
+        return self._standings.get(subject)
+
+    def keep(self, subject: bytes, standing: Standing) -> None:
+        """Keep a standing; of too many, the oldest goes that refuses nothing.
+
+        The search is short, so now and then one that refuses goes as well.
+        """
+        self._standings[subject] = standing
+        self._standings.move_to_end(subject)
+        if len(self._standings) > self._capacity:
+            self._make_room()
+
+    def forget(self, subject: bytes) -> None:
+        """Drop a standing that says nothing any more."""
+        self._standings.pop(subject, None)
+
+    def _make_room(self) -> None:
+        for _ in range(_LOOKED_AT):
+            subject, standing = next(iter(self._standings.items()))
+            if not standing.action.refuses:
+                break
+            self._standings.move_to_end(subject)
+        self._standings.popitem(last=False)
