@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     )
     oversize: Literal["refuse", "pass"] = Field(
         default="refuse",
-        description="what becomes of larger bodies: 413, or let through and read as they pass",
+        description="what becomes of larger bodies: 413, or let through, read as far as the limit",
     )
     unparsed: Literal["observe", "refuse"] = Field(
         default="observe", description="what becomes of bodies that no parser understands"
