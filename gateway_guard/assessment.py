@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gateway_guard.scoring import Score
     from gateway_guard.timeline import Instant
 
-_GROWTH = 16  # a score is read anew when its sample has grown by a sixteenth
-_GROWTH_OF_WATCHED = 4  # kinds that impose nothing may wait until it has grown by a quarter
+_GROWTH = 12  # a score is read anew when its sample has grown by a twelfth
+_GROWTH_OF_WATCHED = 3  # kinds that impose nothing may wait until it has grown by a third
 
 
 class Assessment(msgspec.Struct, frozen=True):
@@ -31,14 +31,16 @@ class Assessment(msgspec.Struct, frozen=True):
     minimum: float
 
     def assess(self, memory: Memory, subject: Subject, now: Instant, *, warming: bool) -> Standing:
-        """Score a subject and move its standing; return the standing it has now."""
+        """Score a subject and move its standing; return the standing it has now.
+
+        While the guard is warming, a throttle is the most severe action.
+        """
         row, elapsed = memory.subjects.project(subject, now)
         reading = profile.read(row, elapsed, now.wall)
         score = best_score(subject, reading, minimum=self.minimum, aged=not warming)
+        most = min(POWERS[subject.kind], Action.THROTTLE if warming else Action.BLOCK)
         standing = memory.standings.get(subject.id) or Standing()
-        verdict.judge(
-            standing, score, self.ladder, most=POWERS[subject.kind], now=now.wall, warming=warming
-        )
+        verdict.judge(standing, score, self.ladder, most=most, now=now.wall)
         if standing.action > Action.PASS or standing.offences:
             memory.standings.keep(subject.id, standing)
         else:
@@ -67,9 +69,12 @@ def _score(view: View) -> Score:
 
 def _schedule(subject: Subject, reading: Reading, standing: Standing) -> None:
     """Say after how many more exchanges the subject is due: its means move slowly."""
-    imposes = POWERS[subject.kind] > Action.WATCH
-    grown = int(reading.slow[Slot.EXCHANGES]) // (_GROWTH if imposes else _GROWTH_OF_WATCHED)
+    count = int(reading.slow[Slot.EXCHANGES])
     subject.fresh = 0
-    subject.due = 1 if standing.action >= Action.THROTTLE else max(1, grown)
-    if reading.slow[Slot.EXCHANGES] < MINIMUM_SAMPLE:
-        subject.due = max(1, MINIMUM_SAMPLE - int(reading.slow[Slot.EXCHANGES]))
+    if count < MINIMUM_SAMPLE:
+        subject.due = MINIMUM_SAMPLE - count
+    elif standing.action >= Action.THROTTLE:
+        subject.due = 1
+    else:
+        imposes = POWERS[subject.kind] > Action.WATCH
+        subject.due = max(2, count // (_GROWTH if imposes else _GROWTH_OF_WATCHED))

@@ -46,19 +46,16 @@ def jitter(secret: bytes, name: str, width: float) -> float:
     return width * (int.from_bytes(digest) / (1 << 63) - 1.0)
 
 
-def judge(
-    standing: Standing, score: Score, ladder: Ladder, *, most: Action, now: float, warming: bool
-) -> None:
+def judge(standing: Standing, score: Score, ladder: Ladder, *, most: Action, now: float) -> None:
     """Move a standing to where its score puts it, to ``most`` at most; ``now`` is wall-clock time.
 
     A block needs two families that agree and a subject that went on through the whole first step
-    of the throttle; one that runs is neither cut short nor made longer. While the guard is warming,
-    a throttle is the most severe action.
+    of the throttle; one that runs is neither cut short nor made longer.
     """
     lapse(standing, now)
     standing.score, standing.families = score.logit, score.families
     target = _target(standing, score, ladder)
-    if target == Action.BLOCK and (warming or standing.above < ladder.step_exchanges):
+    if target == Action.BLOCK and standing.above < ladder.step_exchanges:
         target = Action.THROTTLE
     target = min(target, most)
     if target > Action.PASS and not standing.watched_at:

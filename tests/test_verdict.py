@@ -50,7 +50,8 @@ def judged(
 ) -> Standing:
     """Return the standing after one judgement, a new one where none is given."""
     standing = Standing() if standing is None else standing
-    judge(standing, by, LADDER, most=most, now=now, warming=warming)
+    most = min(most, Action.THROTTLE) if warming else most
+    judge(standing, by, LADDER, most=most, now=now)
     return standing
 
 
@@ -203,7 +204,7 @@ def test_block_times_are_jittered_within_their_width() -> None:
     lengths = set()
     for _ in range(60):
         standing = throttled()
-        judge(standing, GUILTY, ladder, most=Action.BLOCK, now=NOW, warming=False)
+        judge(standing, GUILTY, ladder, most=Action.BLOCK, now=NOW)
         lengths.add((standing.until_at - NOW) / HOUR)
     assert all(0.75 <= length <= 1.25 for length in lengths)
     assert len(lengths) > 50
