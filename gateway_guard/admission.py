@@ -36,7 +36,7 @@ REPEATS = {
 _REPEATS_OF_SHARED = 8
 _KEYS_OF_SHARED = 3
 _BYTES_A_SUBJECT = 640
-_BYTES_A_CONTRIBUTION = 1536
+_BYTES_WAITING = 1024
 
 
 class SubjectTable:
@@ -48,7 +48,7 @@ class SubjectTable:
         self.slab = Slab(profile.ROW, rows, self._evicted)
         self._of_row: list[Subject | None] = [None] * rows
         self._admitted: dict[bytes, Subject] = {}
-        self._waiting = Waiting(max(256, int(size_bytes * 0.13) // (4 * _BYTES_A_CONTRIBUTION)))
+        self._waiting = Waiting(max(256, int(size_bytes * 0.13) // _BYTES_WAITING))
         self._unverified: OrderedDict[bytes, Subject] = OrderedDict()
         self._unverified_capacity = max(64, int(size_bytes * 0.02) // _BYTES_A_SUBJECT)
 
@@ -76,7 +76,7 @@ class SubjectTable:
 
     def find(self, kind: SubjectKind, subject: bytes, owner: bytes) -> Subject:
         """Return a subject, or begin to wait with it on behalf of the key ``owner``."""
-        found = self._admitted.get(subject) or self._waiting.get(subject)
+        found = self._admitted.get(subject) or self._waiting.show(subject)
         return found or self._waiting.add(Subject(subject, kind, owner))
 
     def find_unverified(self, subject: bytes) -> Subject:
@@ -109,10 +109,12 @@ class SubjectTable:
         rows: dict[int, int] = {}
         counted: list[Share] = []
         for subject, held in admitted:
-            if subject.row < 0:  # made room for another one of the batch
-                self._present(subject).waiting.append(held)
+            present = self._present(subject)
+            if present.row < 0:  # made room for another one of the batch
+                present.exchanges += held.answers
+                self._waiting.keep(present, held)
             else:
-                counted += _shares(rows.setdefault(subject.row, len(rows)), held)
+                counted += _shares(rows.setdefault(present.row, len(rows)), held)
         if counted:
             self._write(rows, counted, now)
 
@@ -141,7 +143,7 @@ class SubjectTable:
             return True
         subject.keys.add(held.contribution.key)
         if not _admissible(subject):
-            subject.waiting.append(held)
+            self._waiting.keep(subject, held)
             return False
         self._waiting.remove(subject.id)
         self._admit(subject)
