@@ -173,12 +173,12 @@ def test_the_shipped_cues_have_a_version() -> None:
     assert cue_book().version.count(".") == 1
 
 
-def test_hints_are_certain_when_they_say_no() -> None:
-    """A text without a hint has no cue; one with a hint may have none either."""
+def test_suspects_are_certain_when_there_are_none() -> None:
+    """A text without a suspect has no cue; one with suspects may have none either."""
     book = cue_book()
 
-    assert not book.hints(b"good morning")
-    assert book.hints(b"rewriting history")
+    assert not book.suspects(b"good morning")
+    assert book.suspects(b"rewriting history")
     assert not list(book.find(b"rewriting history"))
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gateway_guard.features.types import Cue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _re2: Any = import_module("re2")  # ships no types
 
 _MOST_AUTOMATON_BYTES = 32 << 20
 """Memory for the states of the one automaton over all cues; real text visits thousands."""
+_MOST_PATTERN_BYTES = 1 << 20
 _BLANK = r"(?:[\s[:punct:]]+)"
 _NAME = re.compile(r"<(\w+)>")
 
@@ -48,19 +49,20 @@ class CueBook:
         """Compile one entry: a pattern, or one to look for where another was seen."""
         when, match = (entry, entry) if isinstance(entry, str) else (entry["when"], entry["match"])
         self._any.Add(_expand(when, words).encode())
-        self._cues.append((family, _re2.compile(_expand(match, words).encode(), _options())))
+        pattern = _re2.compile(_expand(match, words).encode(), _options(_MOST_PATTERN_BYTES))
+        self._cues.append((family, pattern))
 
-    def find(self, text: bytes) -> Iterator[CueMatch]:
+    def suspects(self, text: bytes) -> list[int]:
+        """Return, the weightiest first, the numbers of all cues that ``text`` may hold."""
+        return sorted(self._any.Match(text) or ())
+
+    def find(self, text: bytes, suspects: Iterable[int] | None = None) -> Iterator[CueMatch]:
         """Yield the first place of each cue in normalised ``text``, the weightiest cues first."""
-        for index in sorted(self._any.Match(text) or ()):
-            family, pattern = self._cues[index]
+        for number in self.suspects(text) if suspects is None else suspects:
+            family, pattern = self._cues[number]
             place = pattern.search(text)
             if place is not None:
                 yield CueMatch(family, place.start(), place.end())
-
-    def hints(self, text: bytes) -> bool:
-        """Tell whether ``text`` may hold a cue: no is certain."""
-        return self._any.Match(text) is not None
 
 
 @cache
@@ -69,14 +71,13 @@ def cue_book() -> CueBook:
     return CueBook(files(__package__).joinpath("cues.toml").read_text("utf-8"))
 
 
-def _options(most_bytes: int | None = None) -> object:
-    """Return the options all patterns share."""
+def _options(most_bytes: int) -> object:
+    """Return the options all patterns share; their automata take at most ``most_bytes``."""
     options = _re2.Options()
     options.case_sensitive = False
     options.never_capture = True
     options.log_errors = False
-    if most_bytes is not None:
-        options.max_mem = most_bytes
+    options.max_mem = most_bytes
     return options
 
 

@@ -9,7 +9,7 @@ from gateway_guard.features.types import CueHit
 from gateway_guard.features.windows import WINDOW, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gateway_guard.features.cues import CueBook, CueMatch
     from gateway_guard.features.reading import Piece, Reading
@@ -19,25 +19,40 @@ _SENTENCE_END = re.compile(rb"[.!?:;\n]")
 
 
 def cue_hits(
-    reading: Reading, text: int, book: CueBook, seeds: Sequence[int], *, from_tool: bool
-) -> tuple[CueHit, ...]:
-    """Return the first hit of each cue in one of the texts read, at most ``MOST_HITS_IN_A_TEXT``.
+    reading: Reading, roles: Sequence[str], book: CueBook, seeds: Sequence[int]
+) -> dict[int, tuple[CueHit, ...]]:
+    """Return the cue hits of each text that has any, at most ``MOST_HITS_IN_A_TEXT`` of each.
 
-    ``seeds`` hold one per family: a window hashes to another value in each, and to another than its
-    shingle, so that none is counted twice in one request.
+    ``roles`` are those of the texts read. ``seeds`` hold one per family: a window hashes to another
+    value in each, and to another than its shingle, so that none is counted twice in one request.
     """
-    hits: dict[CueHit, None] = {}
-    for piece in reading.pieces[text]:
-        for match in book.find(reading.buffer[piece.begin : piece.end]):
+    suspects = book.suspects(reading.buffer)
+    found: dict[int, tuple[CueHit, ...]] = {}
+    for text, role in enumerate(roles if suspects else ()):
+        matches = _matches(reading, text, book, suspects)
+        hits: dict[CueHit, None] = {}
+        for piece, match in matches:
+            shingle = reading.words.stretch(_around(reading, piece, match), seeds[match.family])
+            hits[CueHit(match.family, shingle, role == "tool")] = None
             if len(hits) == MOST_HITS_IN_A_TEXT:
-                return tuple(hits)
-            span = _words_around(reading, piece, match)
-            shingle = reading.words.stretch(span, seeds[match.family])
-            hits[CueHit(match.family, shingle, from_tool)] = None
-    return tuple(hits)
+                break
+        if hits:
+            found[text] = tuple(hits)
+    return found
 
 
-def _words_around(reading: Reading, piece: Piece, match: CueMatch) -> Span:
+def _matches(
+    reading: Reading, text: int, book: CueBook, suspects: Sequence[int]
+) -> Iterator[tuple[Piece, CueMatch]]:
+    """Yield the places of cues in the pieces of a text."""
+    alone = len(reading.pieces) == len(reading.pieces[0]) == 1
+    for piece in reading.pieces[text]:
+        content = reading.buffer[piece.begin : piece.end]
+        for match in book.find(content, suspects if alone else None):
+            yield piece, match
+
+
+def _around(reading: Reading, piece: Piece, match: CueMatch) -> Span:
     """Return the window of the match, moved towards its sentence's beginning where it is shorter.
 
     It does not leave the sentence, so that a slot filled anew each time does not change it.

@@ -32,6 +32,8 @@ _LEAST_SYSTEM_WORDS = 8
 """Shorter system texts, such as "You are a helpful assistant.", tell nothing apart."""
 _MOST_SYSTEMS = 4
 _SYSTEMS_REMEMBERED = 2048
+_LISTED = 1 << 14
+"""List entries are looked for in so many bytes; looking at every line costs more than reading."""
 _ENTRY = re.compile(
     rb"\n[ \t]*(?:[-*+][ \t]|(?:\(|q|question |problem |task |item |#)?\d{1,3}[.):,][^\d])",
     re.IGNORECASE,
@@ -60,7 +62,7 @@ class FeatureReader:
         found = survey(exchange.turns, self._seeds.text, known)
         texts = self._select(found)
         reading = self._read(texts, self._budget)
-        hits = self._hits(texts, reading)
+        hits = cue_hits(reading, [text.role for text in texts], self._book, self._seeds.cues)
         body = found.body
         return Features(
             chars=found.chars,
@@ -90,17 +92,6 @@ class FeatureReader:
 
     def _read(self, texts: Sequence[Text], budget: int) -> Reading:
         return read_texts(texts, self._hasher, budget=budget, seed=self._seeds.place)
-
-    def _hits(self, texts: Sequence[Text], reading: Reading) -> dict[int, tuple[CueHit, ...]]:
-        """Return the cue hits of each text that has any."""
-        book, seeds = self._book, self._seeds.cues
-        if not book.hints(reading.buffer):
-            return {}
-        hits = {
-            at: cue_hits(reading, at, book, seeds, from_tool=text.role == "tool")
-            for at, text in enumerate(texts)
-        }
-        return {at: found for at, found in hits.items() if found}
 
     def _anchors(self, found: Survey, texts: Sequence[Text], reading: Reading) -> Anchors:
         """Return the anchors of a request whose newest user text, if any, was read first."""
@@ -160,7 +151,7 @@ def _items(reading: Reading) -> int:
     questions = buffer.count(b"?", begin, end) or 1
     if buffer.find(b"\n", begin, end) < 0:
         return questions
-    return max(questions, len(_ENTRY.findall(buffer, begin - 1, end)))
+    return max(questions, len(_ENTRY.findall(buffer, begin - 1, min(end, begin + _LISTED))))
 
 
 def _new_hits(

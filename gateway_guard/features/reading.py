@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from gateway_guard.features.normalise import normalise
 from gateway_guard.features.sampling import places, shares
@@ -25,7 +27,7 @@ def longest_buffer(budget: int) -> int:
     return 2 * budget + _SPARE
 
 
-class Piece(NamedTuple):
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """A stretch of the buffer that was contiguous in its text, in bytes and in words."""
 
     begin: int
@@ -80,7 +82,7 @@ class Reading:
         return pieces[0].span[0], pieces[-1].span[1]
 
 
-class _Part(NamedTuple):
+class _Part(msgspec.Struct, frozen=True, gc=False):
     """Bytes to read; words at a cut edge are not whole and do not count."""
 
     content: bytes

@@ -105,17 +105,27 @@ class WindowHasher:
         hashes in common (bottom-k sampling; Cohen and Kaplan, 2007). Where spans are given, windows
         lie inside them, and a span shorter than a window is one window by itself.
         """
-        sums, offsets = words.sums, words.offsets
-        if spans is None and words.count >= WINDOW:
-            raw = sums[WINDOW:] - sums[:-WINDOW]
-            raw *= self._inverses.take(offsets[:-WINDOW])
-        else:
-            first, last = _window_bounds([(0, words.count)] if spans is None else spans)
-            raw = sums.take(last) - sums.take(first)
-            raw *= self._inverses.take(offsets.take(first))
+        raw = words.sums[WINDOW:] - words.sums[:-WINDOW]
+        raw *= self._inverses.take(words.offsets[:-WINDOW])
+        if words.count < WINDOW:
+            spans = [(0, words.count)] if spans is None else spans
+        if spans is not None:
+            raw = self._inside(words, raw, spans)
         chosen = _smallest(raw)
         # The low half of a product of odd numbers is weak; the order is that of the high half.
         return chosen ^ (chosen >> _HALF)
+
+    def _inside(self, words: Words, raw: Hashes, spans: Sequence[Span]) -> Hashes:
+        """Return the windows inside the spans, and short spans as windows of their own."""
+        inside = np.zeros(raw.size, np.bool_)
+        short = []
+        for first, last in spans:
+            if last - first >= WINDOW:
+                inside[first : last - WINDOW + 1] = True
+            elif last > first:
+                total = words.sums.item(last) - words.sums.item(first)
+                short.append(total * self._inverses.item(words.offsets.item(first)) & MASK)
+        return np.append(raw[inside], np.array(short, np.uint64)) if short else raw[inside]
 
 
 def unspaced_share(buffer: bytes) -> float:
@@ -141,20 +151,6 @@ def _unspaced_words(classes: Classes) -> tuple[Positions, Positions]:
     offsets = np.append(before.take(starts), before[-1:])
     offsets -= 1
     return starts, offsets
-
-
-def _window_bounds(spans: Sequence[Span]) -> tuple[Positions, Positions]:
-    """Return the first word of every window inside the spans, and the word after its last."""
-    bounds = [
-        (first, max(last - WINDOW + 1, first + 1), last) for first, last in spans if last > first
-    ]
-    if not bounds:
-        return np.empty(0, np.intp), np.empty(0, np.intp)
-    begins = [np.arange(first, stop) for first, stop, _ in bounds]
-    ends = [
-        np.minimum(begin + WINDOW, last) for begin, (_, _, last) in zip(begins, bounds, strict=True)
-    ]
-    return np.concatenate(begins), np.concatenate(ends)
 
 
 def _smallest(hashes: Hashes) -> Hashes:
