@@ -22,19 +22,23 @@ class Background:
     def __init__(
         self, flush: Callable[[], None], refresh: Callable[[], None], every_seconds: float
     ) -> None:
-        """Run ``flush`` when asked to; ``refresh`` may do I/O and runs in a thread."""
+        """Run ``flush`` when asked to; ``refresh`` may do I/O and runs in a thread.
+
+        Neither may raise.
+        """
         self._flush = flush
         self._refresh = refresh
         self._every_seconds = every_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flushing: asyncio.TimerHandle | None = None
         self._refreshing: asyncio.TimerHandle | None = None
+        self._looking: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Start on the running loop; a second call on the same loop does nothing."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._flushing = loop, None
+            self._loop, self._flushing, self._looking = loop, None, None
             self._refreshing = loop.call_later(self._every_seconds, self._look)
 
     def flush_soon(self) -> None:
@@ -47,7 +51,7 @@ class Background:
         for handle in (self._flushing, self._refreshing):
             if handle is not None:
                 handle.cancel()
-        self._loop = self._flushing = self._refreshing = None
+        self._loop = self._flushing = self._refreshing = self._looking = None
         self._flush()
 
     def _count(self) -> None:
@@ -56,5 +60,10 @@ class Background:
 
     def _look(self) -> None:
         if self._loop is not None:
-            self._loop.run_in_executor(None, self._refresh)
+            self._looking = self._loop.run_in_executor(None, self._refresh)
+            self._looking.add_done_callback(self._looked)
+
+    def _looked(self, looked: asyncio.Future[None]) -> None:
+        """Plan the next look only now: looks at a disk that hangs must not pile up."""
+        if self._loop is not None and looked is self._looking:
             self._refreshing = self._loop.call_later(self._every_seconds, self._look)

@@ -7,6 +7,7 @@ reasons, never texts.
 from __future__ import annotations
 
 from collections import Counter, deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import structlog
@@ -38,7 +39,9 @@ class Instrumentation:
 
     def event(self, name: str, **fields: object) -> None:
         """Log one event, dotted below ``gateway_guard``."""
-        _log.info(f"gateway_guard.{name}", **fields)
+        # Where logs go is the host's business, and so is what breaks there.
+        with suppress(Exception):
+            _log.info(f"gateway_guard.{name}", **fields)
 
     def failed(self, error: BaseException, traceback: TracebackType | None) -> None:
         """Count and log that the guard itself failed: what error and where, never its text.
@@ -51,7 +54,8 @@ class Instrumentation:
         if traceback is not None:
             place = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
         self.count("errors", type(error).__name__)
-        _log.error("gateway_guard.internal_error", error=type(error).__name__, place=place)
+        with suppress(Exception):
+            _log.error("gateway_guard.internal_error", error=type(error).__name__, place=place)
 
 
 class Contained:
