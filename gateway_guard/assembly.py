@@ -9,7 +9,7 @@ from cachetools import TTLCache
 from gateway_guard.assessment import Assessment
 from gateway_guard.background import Background
 from gateway_guard.buffers import BufferBudget
-from gateway_guard.enforcement import Pacing
+from gateway_guard.enforcement import Pacing, described
 from gateway_guard.engine import Engine, Rules
 from gateway_guard.instrumentation import Contained, Instrumentation
 from gateway_guard.memory import Memory, derived
@@ -23,6 +23,7 @@ from gateway_guard.verdict import Ladder, jitter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway_guard.enforcement import Decision
     from gateway_guard.policy import Policy
     from gateway_guard.principal import Principal
     from gateway_guard.settings import Settings
@@ -33,6 +34,7 @@ _JITTERED_SAMPLE = 10.0  # exchanges that a jitter of 1.0 moves the smallest sam
 _NETWORKS_KEPT = 4096
 _REFUSALS_KEPT_SECONDS = 600.0
 _FEW_REFUSALS = 5
+_LONGEST_PATH = 256
 
 
 class Guard:
@@ -68,7 +70,7 @@ class Guard:
             _NETWORKS_KEPT, _REFUSALS_KEPT_SECONDS, timer=timer
         )
         self.background = Background(
-            flush=lambda: self.engine.flush(self.timeline.now()),
+            flush=self._flush,
             refresh=self._refresh,
             every_seconds=settings.policy_check_seconds,
         )
@@ -89,9 +91,19 @@ class Guard:
         self._refused[principal.network] = count
         return count > _FEW_REFUSALS
 
+    def tell_refusal(self, decision: Decision, path: str, request_id: str | None) -> None:
+        """Log one refusal with the reference that the caller was given, if any."""
+        shown = path[:_LONGEST_PATH]
+        self.instruments.event("refusal", **described(decision), path=shown, request_id=request_id)
+
+    def _flush(self) -> None:
+        with self.contained():
+            self.engine.flush(self.timeline.now())
+
     def _refresh(self) -> None:
-        self.policy.refresh(self.timeline.now().wall)
-        self.instruments.gauges["policy_stale"] = float(self.policy.stale)
+        with self.contained():
+            self.policy.refresh(self.timeline.now().wall)
+            self.instruments.gauges["policy_stale"] = float(self.policy.stale)
 
 
 def build_engine(

@@ -32,3 +32,42 @@ class BufferBudget:
         self._held[0] -= size
         if not verified:
             self._held[1] -= size
+
+
+class HeldBody:
+    """The body of one request as it arrives, counted in the budget until it is let go."""
+
+    __slots__ = ("_budget", "_bytes", "_verified", "counted_bytes")
+
+    def __init__(self, budget: BufferBudget, *, verified: bool) -> None:
+        """Hold nothing yet."""
+        self._budget = budget
+        self._bytes: bytes | bytearray = b""
+        self._verified = verified
+        self.counted_bytes = 0
+
+    def take(self, chunk: bytes) -> bool:
+        """Hold the next bytes too; return false where the budget has no room to count them."""
+        # In one piece: many small ones would take many times their size.
+        if not self._bytes:
+            self._bytes = chunk
+        elif isinstance(self._bytes, bytearray):
+            self._bytes += chunk
+        else:
+            self._bytes = bytearray(self._bytes) + chunk
+        if not self._budget.reserve(len(chunk), verified=self._verified):
+            return False
+        self.counted_bytes += len(chunk)
+        return True
+
+    def read(self) -> bytes:
+        """Return the bytes held."""
+        self._bytes = bytes(self._bytes)
+        return self._bytes
+
+    def let_go(self) -> bytes:
+        """Return the bytes, and give their room in the budget back."""
+        held, self._bytes = bytes(self._bytes), b""
+        counted, self.counted_bytes = self.counted_bytes, 0
+        self._budget.release(counted, verified=self._verified)
+        return held

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway_guard.assembly import Guard
-from gateway_guard.responder import Responder
+from gateway_guard.responder import Responder, route
 from gateway_guard.settings import load_settings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.settings import Settings
 
-_POLICY_VIOLATION = 1008
+_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 
 
 class GuardMiddleware:
@@ -59,20 +59,31 @@ class GuardMiddleware:
         if scope["type"] == "http":
             self.guard.background.start()
             await Responder(self.guard, self.app, scope, receive, send).respond()
-        elif scope["type"] == "websocket" and self._turns_away(scope):
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    def _turns_away(self, scope: Scope) -> bool:
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        code = self._closing_code(scope)
+        if code is None:
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": code})
+
+    def _closing_code(self, scope: Scope) -> int | None:
+        """Return the code to close a handshake with, ``None`` for one that may go on."""
         guard = self.guard
-        with guard.contained():
-            principal = guard.principals.read(scope)
-            now = guard.timeline.now()
-            return guard.engine.refuse_early(principal, scope["path"], now) is not None
-        return False
+        with guard.contained() as contained:
+            principal, path = guard.principals.read(scope), route(scope)
+            decision = guard.engine.refuse_early(principal, path, guard.timeline.now())
+            if decision is not None:
+                guard.tell_refusal(decision, path, request_id=None)
+                return _POLICY_VIOLATION
+        refusing = guard.broken(contained) and guard.settings.mode == "enforce"
+        return _TRY_AGAIN_LATER if refusing else None
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:

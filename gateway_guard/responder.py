@@ -8,8 +8,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gateway_guard import responses
-from gateway_guard.dialects import dialect_for, read_request
-from gateway_guard.enforcement import described
+from gateway_guard.buffers import HeldBody
+from gateway_guard.dialects import decoder_for, dialect_for, read_request
+from gateway_guard.exchange import Outcome
 from gateway_guard.observation import Observation
 from gateway_guard.responses import Audience, Problem
 
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     from gateway_guard.principal import Principal
     from gateway_guard.responses import Answer
 
-_ASKING_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_SILENT_METHODS = frozenset({"GET", "HEAD", "DELETE", "TRACE", "CONNECT"})
 _REQUEST_ID = "req_"
 _LONGEST_NUMBER = 16
-_NEVER_TEXT = (b"multipart/", b"audio/", b"image/", b"video/")
+_BODIES = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
+_UPLOADS = (b"multipart/", b"audio/", b"image/", b"video/")
+_BEFORE_JSON = (
+    b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # white space, and marks of UTF-8, UTF-16 and UTF-32
+)
 
 
 class Responder:
@@ -34,12 +39,14 @@ class Responder:
     __slots__ = (
         "_app",
         "_body",
+        "_disconnect",
+        "_fields",
         "_guard",
-        "_held",
         "_more",
         "_observation",
         "_path",
         "_principal",
+        "_readable",
         "_receive",
         "_scope",
         "_send",
@@ -57,12 +64,14 @@ class Responder:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._path = _route(scope)
+        self._path = route(scope)
+        self._fields: dict[bytes, bytes] = {}
         self._principal: Principal | None = None
         self._verified = False
-        self._body: bytes | None = None
+        self._body: HeldBody | None = None
         self._more = False
-        self._held = 0
+        self._readable = False
+        self._disconnect: Message | None = None
         self._ticket: Ticket | None = None
         self._observation: Observation | None = None
         self._spent_seconds = 0.0
@@ -79,9 +88,9 @@ class Responder:
             decision = self._identify()
         if decision is not None:
             await self._refuse(decision)
-        elif guard.broken(contained):
+        elif guard.broken(contained) and self._stands(Problem.UNAVAILABLE):
             await self._answer(self._problem(Problem.UNAVAILABLE))
-        elif not self._asks():
+        elif self._principal is None or self._scope["method"] in _SILENT_METHODS:
             await self._app(self._scope, self._receive, self._send)
         else:
             self._spent_seconds = perf_counter() - begun
@@ -89,98 +98,114 @@ class Responder:
 
     def _identify(self) -> Decision | None:
         guard, now = self._guard, self._guard.timeline.now()
+        self._fields = dict(self._scope["headers"])
         self._principal = guard.principals.read(self._scope)
         self._verified = guard.engine.verified(self._principal)
         return guard.engine.refuse_early(self._principal, self._path, now)
 
-    def _asks(self) -> bool:
-        """Tell whether the request may ask a model for an answer."""
-        if self._principal is None or self._scope["method"] not in _ASKING_METHODS:
-            return False
-        if dialect_for(self._path).name != "generic":
-            return True
-        return not _header(self._scope, b"content-type").lower().startswith(_NEVER_TEXT)
-
     async def _guarded(self) -> None:
+        body = self._body = HeldBody(self._guard.budget, verified=self._verified)
         try:
-            problem = await self._buffer()
-            if problem is not None:
-                await self._answer(problem)
-                return
-            begun = perf_counter()
-            with self._guard.contained() as contained:
-                problem = self._admit()
-            self._spent_seconds += perf_counter() - begun
+            problem = await self._buffer(body) or self._decide(body)
             ticket = self._ticket
-            if self._guard.broken(contained):
-                await self._answer(self._problem(Problem.UNAVAILABLE))
-            elif problem is not None:
-                await self._answer(problem)
+            if problem is not None and self._stands(problem):
+                await self._answer(self._problem(problem))
             elif ticket is not None and ticket.decision.refused:
                 await self._refuse(ticket.decision)
             else:
                 await self._app(self._scope, self._replay, self._watch)
         finally:
             self._settle()
-            self._release()
+            body.let_go()
 
-    async def _buffer(self) -> Answer | None:
-        """Read the body within the budgets; return the answer to a request that exceeds them."""
-        settings = self._guard.settings
-        if settings.oversize == "refuse" and _declared(self._scope) > settings.max_body:
-            return self._problem(Problem.TOO_LARGE)
+    async def _buffer(self, body: HeldBody) -> Problem | None:
+        """Read the body within the budgets; return what is wrong with one that exceeds them."""
+        settings, upload = self._guard.settings, self._is_upload()
+        self._more = True
+        refusing = settings.oversize == "refuse"
+        if refusing and not upload and self._declared() > settings.max_body:
+            return Problem.TOO_LARGE
         try:
             async with asyncio.timeout(settings.body_timeout):
-                return await self._collect()
+                problem = await self._collect(body, upload=upload)
         except TimeoutError:
-            return self._problem(Problem.TIMEOUT)
+            return Problem.TIMEOUT
+        self._readable = self._readable or problem is Problem.TOO_LARGE
+        return None if problem is Problem.TOO_LARGE and not refusing else problem
 
-    async def _collect(self) -> Answer | None:
-        settings, chunks = self._guard.settings, []
-        self._more = True
+    async def _collect(self, body: HeldBody, *, upload: bool) -> Problem | None:
+        """Hold the body as it arrives; of an upload only the first piece, unless it is JSON."""
+        most = self._guard.settings.max_body
         while self._more:
             message = await self._receive()
             if message["type"] != "http.request":
-                break
+                self._disconnect = message
+                return None
             chunk = message.get("body", b"")
             self._more = message.get("more_body", False)
-            if not self._guard.budget.reserve(len(chunk), verified=self._verified):
-                return self._problem(Problem.UNAVAILABLE)
-            self._held += len(chunk)
-            chunks.append(chunk)
-            if self._held > settings.max_body:
-                if settings.oversize == "refuse":
-                    return self._problem(Problem.TOO_LARGE)
-                break
-        self._body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            if not body.take(chunk):
+                return Problem.UNAVAILABLE
+            if body.counted_bytes > most:
+                return Problem.TOO_LARGE
+            if upload and chunk:
+                upload = False
+                if chunk.lstrip(_BEFORE_JSON)[:1] not in (b"{", b"["):
+                    return None
+        self._readable = True
         return None
 
-    def _admit(self) -> Answer | None:
-        """Read the exchange and have it decided; return an answer if it must not pass unread."""
+    def _is_upload(self) -> bool:
+        """Tell whether the body claims to be a file, which no model reads as a prompt."""
+        kind = self._fields.get(b"content-type", b"").lower()
+        named = kind.startswith(_UPLOADS) and b"content-encoding" not in self._fields
+        return named and dialect_for(self._path).name == "generic"
+
+    def _declared(self) -> int:
+        """Return the declared length of the body, 0 where it is not declared or makes no sense."""
+        length = self._fields.get(b"content-length", b"")[:_LONGEST_NUMBER]
+        return int(length) if length.isdigit() else 0
+
+    def _decide(self, body: HeldBody) -> Problem | None:
+        """Have the exchange decided; return what is wrong if it must not pass unread."""
+        begun = perf_counter()
+        problem = None
+        with self._guard.contained() as contained:
+            problem = self._admit(body)
+        self._spent_seconds += perf_counter() - begun
+        return Problem.UNAVAILABLE if self._guard.broken(contained) else problem
+
+    def _admit(self, body: HeldBody) -> Problem | None:
         guard = self._guard
-        left = self._more and self._held <= guard.settings.max_body
-        if self._principal is None or self._body is None or left:
+        if self._principal is None or not self._readable:
             return None
-        dialect, exchange = read_request(self._body, self._path)
+        dialect, exchange = read_request(self._decoded(body.read()), self._path)
         guard.instruments.count("requests", dialect.name)
         if exchange is None:
             return None
         if exchange.unparsed:
             guard.instruments.count("unparsed", dialect.name)
-            if guard.settings.unparsed == "refuse":
-                return self._problem(Problem.UNPARSED)
+            if guard.settings.unparsed == "refuse" and not self._more:
+                return Problem.UNPARSED
         now = guard.timeline.now()
         self._observation = Observation(dialect, guard.digest_key)
         self._ticket = guard.engine.admit(self._principal, exchange, self._path, now)
         return None
 
+    def _decoded(self, body: bytes) -> bytes:
+        """Return the body without its content encoding, as far as that is known."""
+        encoding = self._fields.get(b"content-encoding")
+        decoder = decoder_for(encoding, self._guard.settings.max_body) if encoding else None
+        return body if decoder is None else decoder.decode(body) or body
+
     async def _replay(self) -> Message:
-        body = self._body
-        if body is None:
-            return await self._receive()
-        self._body = None
-        self._release()
-        return {"type": "http.request", "body": body, "more_body": self._more}
+        body, disconnect = self._body, self._disconnect
+        if body is not None:
+            self._body = None
+            return {"type": "http.request", "body": body.let_go(), "more_body": self._more}
+        if disconnect is not None:
+            self._disconnect = None
+            return disconnect
+        return await self._receive()
 
     async def _watch(self, message: Message) -> None:
         await self._send(message)
@@ -188,15 +213,13 @@ class Responder:
         if observation is None:
             return
         with self._guard.contained():
-            if kind == "http.response.body":
+            if kind == "http.response.start":
+                self._started(observation, message)
+            elif kind in _BODIES:
                 observation.feed(message.get("body", b""))
                 if not message.get("more_body", False):
                     observation.completed = True
                     self._settle()
-            elif kind == "http.response.start":
-                self._started(observation, message)
-            elif kind == "http.response.pathsend":
-                observation.completed = True
 
     def _started(self, observation: Observation, message: Message) -> None:
         status = message["status"]
@@ -211,30 +234,35 @@ class Responder:
             return
         guard, self._ticket, self._observation = self._guard, None, None
         begun = perf_counter()
+        outcome = Outcome(observation.status, observation.completed)
         with guard.contained():
-            guard.engine.settle(ticket, observation.outcome(), guard.timeline.now())
+            outcome = observation.outcome()
+        with guard.contained():
+            guard.engine.settle(ticket, outcome, guard.timeline.now())
             if guard.engine.unflushed:
                 guard.background.flush_soon()
         guard.instruments.overhead_seconds.append(self._spent_seconds + perf_counter() - begun)
 
-    def _release(self) -> None:
-        held, self._held = self._held, 0
-        if held:
-            self._guard.budget.release(held, verified=self._verified)
-
     async def _refuse(self, decision: Decision) -> None:
         """Answer a request that a decision refuses."""
         request_id = _REQUEST_ID + token_hex(12)
-        plain = not self._verified and self._guard.often_refused(self._principal)
-        self._guard.instruments.event(
-            "refusal", **described(decision), path=self._path, request_id=request_id
-        )
-        audience = self._audience(request_id, plain=plain)
-        await self._answer(responses.refusal(dialect_for(self._path), decision, audience))
+        answer: Answer | None = None
+        with self._guard.contained():
+            plain = not self._verified and self._guard.often_refused(self._principal)
+            self._guard.tell_refusal(decision, self._path, request_id)
+            audience = self._audience(request_id, plain=plain)
+            answer = responses.refusal(dialect_for(self._path), decision, audience)
+        await self._answer(answer or self._problem(Problem.UNAVAILABLE))
+
+    def _stands(self, found: Problem) -> bool:
+        """Count a request that cannot be handled, and tell whether that may be seen."""
+        shadow = self._guard.settings.mode == "shadow"
+        name = "shadow_problems" if shadow else "problems"
+        self._guard.instruments.count(name, found.name.lower())
+        return not shadow
 
     def _problem(self, found: Problem) -> Answer:
         """Shape the answer to a request that cannot be handled."""
-        self._guard.instruments.count("problems", found.name.lower())
         audience = self._audience(_REQUEST_ID + token_hex(12), plain=False)
         return responses.problem(dialect_for(self._path), found, audience)
 
@@ -242,7 +270,7 @@ class Responder:
         return Audience(
             request_id=request_id,
             contact=self._guard.settings.contact,
-            accept=_header(self._scope, b"accept"),
+            accept=self._fields.get(b"accept", b""),
             head_only=self._scope["method"] == "HEAD",
             plain=plain,
         )
@@ -253,20 +281,7 @@ class Responder:
         await self._send({"type": "http.response.body", "body": answer.body})
 
 
-def _route(scope: Scope) -> str:
+def route(scope: Scope) -> str:
     """Return the decoded path without the prefix that the server mounted the application under."""
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path[len(root) :] if root and path.startswith(root) else path
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return b""
-
-
-def _declared(scope: Scope) -> int:
-    """Return the declared length of the body, 0 where it is not declared or makes no sense."""
-    length = _header(scope, b"content-length")
-    return int(length) if length.isdigit() and len(length) < _LONGEST_NUMBER else 0
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    return path[len(root) :] if root and path.startswith(root + "/") else path
