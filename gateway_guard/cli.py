@@ -153,6 +153,36 @@ def run_demo(options: argparse.Namespace) -> None:
     demo(seed=options.seed, folder=options.cast, scene=options.scene, as_json=options.json)
 
 
+def add_bench(add_parser: AddParser) -> None:
+    """Add ``bench``."""
+    command = add_parser(
+        "bench",
+        help="measure what the guard costs on this machine",
+        description="Measure what the guard adds to a request and what it keeps of the throughput, "
+        "beside other middlewares on the same work, and whether its memory stays within bounds. "
+        "Takes about five minutes on two idle cores.",
+    )
+    command.add_argument(
+        "--only",
+        default="",
+        metavar="NAME[,NAME]",
+        help="measure in-process, kept, proxy, scale or flood; the rest is null in the JSON",
+    )
+    command.add_argument(
+        "--quick", action="store_true", help="take less than a minute, for rougher figures"
+    )
+    command.add_argument("--json", action="store_true", help="print the results as JSON only")
+    command.set_defaults(run=run_bench)
+
+
+def run_bench(options: argparse.Namespace) -> None:
+    """Measure."""
+    with extra("bench"):
+        from gateway_guard.bench.command import bench
+
+    bench(only=options.only, quick=options.quick, as_json=options.json)
+
+
 SERVE_OPTIONS: Final[tuple[tuple[str, str | float, str], ...]] = (
     ("host", "127.0.0.1", "address to listen on"),
     ("port", 8080, "port to listen on, 0 for any that is free"),
@@ -164,4 +194,9 @@ SERVE_OPTIONS: Final[tuple[tuple[str, str | float, str], ...]] = (
     ("notice-seconds", 0.0, "after SIGTERM, how long to go on while /healthz says 503"),
     ("drain-seconds", 60, "then, how long requests in flight may take to finish"),
 )
-SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (add_serve, add_demo, add_key_id)
+SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
+    add_serve,
+    add_demo,
+    add_bench,
+    add_key_id,
+)

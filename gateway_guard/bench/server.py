@@ -1,0 +1,63 @@
+"""Contestants and proxies behind uvicorn, each in a process of its own."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack, contextmanager
+from signal import SIGTERM, signal
+from typing import TYPE_CHECKING, Final, cast
+
+from gateway_guard.bench.apps import answer_at_once
+from gateway_guard.bench.children import child
+from gateway_guard.bench.contestants import CONTESTANTS, Contestant, check, guarded
+from gateway_guard.bench.plain_proxy import plain_proxy
+from gateway_guard.proxy import create_proxy
+from gateway_guard.proxy.server import Listen, make_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway_guard.bench.children import Say
+
+HOST: Final = "127.0.0.1"
+UPSTREAM: Final = "upstream"
+PLAIN_PROXY: Final = "plain-proxy"
+GUARDED_PROXY: Final = "guarded-proxy"
+
+
+def served(name: str, upstream: str = "") -> Contestant:
+    """Return what is served under a name; the proxies forward to ``upstream``, a URL."""
+    if name == UPSTREAM:
+        return Contestant(answer_at_once)
+    if name == PLAIN_PROXY:
+        return Contestant(plain_proxy(upstream))
+    if name == GUARDED_PROXY:
+        return guarded(create_proxy(upstream))
+    return CONTESTANTS[name]()
+
+
+def serve(say: Say, name: str, upstream: str) -> None:
+    """Serve on a free port, which is said, until SIGTERM; then say how the guard has failed."""
+    contestant = served(name, upstream)
+    # Once stopped, uvicorn raises the signal again, for whoever handled it before.
+    signal(SIGTERM, lambda *_: None)
+    with socket.create_server((HOST, 0), backlog=128) as listening:
+        say(listening.getsockname()[1])
+        make_server(contestant.app, Listen(drain_seconds=1)).run(sockets=[listening])
+    say(contestant.failures())
+
+
+@contextmanager
+def serving(*names: str, upstream: str = "") -> Iterator[dict[str, int]]:
+    """Serve each in a process of its own; yield their ports.
+
+    Raises:
+        MeasurementError: at the end, if a guard has failed.
+
+    """
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(child(serve, name, upstream)) for name in names}
+        yield {name: cast("int", process.heard()) for name, process in processes.items()}
+        for process in processes.values():
+            process.stop()
+            check(cast("list[str]", process.heard()))
