@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from gateway_guard.cli import main
 from gateway_guard.demo.cast import own_cast
-from gateway_guard.demo.command import make_cast, new_event_loop, play, quiet, show
+from gateway_guard.demo.command import make_cast, new_event_loop, play, quiet, report_of, show
 from gateway_guard.demo.mounted import DemoGuard, demo_settings
 from gateway_guard.demo.report import scene_report
 from gateway_guard.demo.script import Cast
 from gateway_guard.demo.stage import run
+from gateway_guard.demo.upstream import Upstream
 from gateway_guard.demo.wire import InProcessWire
 
 if TYPE_CHECKING:
@@ -36,30 +37,27 @@ def guard() -> DemoGuard:
     return DemoGuard(demo_settings(0).model_copy(update={"jitter": 0.0}))
 
 
-def test_json_is_all_that_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    """One line with every caller, whatever servers and guard have to say."""
-    assert main(["demo", "--json", "--seed", "1"]) == 0
-    printed = capfd.readouterr()
-    assert printed.err == ""
-    [line] = printed.out.splitlines()
-    report = json.loads(line)
-    assert len(report["callers"]) >= 10
-    assert report["overhead_us"]["p50"] > 0
-    harvests = [row for row in report["callers"] if row["class"] in {"harvest", "hydra"}]
-    assert all(row["harvest_requests"] == row["requests"] for row in harvests)
-    assert all(row["first_refused_at"] <= 100 for row in harvests)
-
-
-def test_a_harvester_is_told_from_a_person_and_a_program() -> None:
-    """The harvester is refused and the others are not; the guard's cost is measured."""
+def test_a_harvester_is_told_from_a_person_and_a_program(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Over HTTP only the harvester is refused; neither servers nor guard print anything."""
     with quiet():
-        watching = guard()
-        results = play(few(0), watching)
-    person, program, harvester = results.tallies
-    assert (person.refused, program.refused) == (0, 0)
-    assert harvester.first_refused_at is not None
-    assert harvester.refused > harvester.requests / 2
-    assert len(list(watching.overhead_seconds)) > 100
+        report = report_of(few(0), guard(), cold=False)
+    person, program, harvester = report["callers"]
+    assert (person["refused"], program["refused"]) == (0, 0)
+    assert harvester["first_refused_at"] <= 100
+    assert harvester["harvest_refused"] > harvester["requests"] / 2
+    assert harvester["verdict"] in {"throttle", "penalty", "block"}
+    assert report["overhead_us"]["p99"] >= report["overhead_us"]["p50"] > 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_cold_scene_reports_what_became_of_honest_programs() -> None:
+    """Nobody is refused here, and the sums say so."""
+    cast = Cast(0, few(0).callers[:2])
+    with quiet():
+        report = report_of(cast, DemoGuard(demo_settings(0, warm=False)), cold=True)
+    assert (report["innocent_refused"], report["programs_refused"], report["blocked"]) == (0, [], 0)
 
 
 async def in_process(cast: Cast) -> Json:
@@ -86,6 +84,13 @@ def test_the_screen_shows_settings_table_and_summary(capsys: pytest.CaptureFixtu
     assert "requests over HTTP in" in text
 
 
+def test_a_guard_that_heard_nothing_has_nothing_to_say() -> None:
+    """And what stands before the upstream is the middleware."""
+    watching = guard()
+    assert watching.mount(Upstream()) is watching.middleware
+    assert watching.take() is None
+
+
 def test_scenes_have_their_casts(tmp_path: Path) -> None:
     """With a folder or without, cold or not."""
     row = json.dumps({"prompt": "hello", "conv": 1, "turn": 0, "output_len": 9})
@@ -94,6 +99,18 @@ def test_scenes_have_their_casts(tmp_path: Path) -> None:
     assert make_cast(0, None, cold=False).callers[0].name == "Amara, chatting"
     assert make_cast(0, None, cold=True).callers[0].keys == 2000
     assert demo_settings(0, warm=False).warmup > demo_settings(0).warmup == 0
+
+
+def test_the_command_prints_one_line_of_json(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With a small cast in the place of the whole one."""
+    monkeypatch.setattr("gateway_guard.demo.command.make_cast", lambda seed, *_, **__: few(seed))
+    assert main(["demo", "--json", "--seed", "2"]) == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    [line] = printed.out.splitlines()
+    assert [row["name"] for row in json.loads(line)["callers"]] == list(FEW)
 
 
 def test_a_folder_that_is_none_is_complained_about(

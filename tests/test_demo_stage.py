@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway_guard.demo.agent import task
 from gateway_guard.demo.client import Client, identity, with_sdk
+from gateway_guard.demo.connection import Connection, ConnectionPool
 from gateway_guard.demo.guard import NoGuard
+from gateway_guard.demo.harvesters import loop
+from gateway_guard.demo.people import Turn, chat, shortened
+from gateway_guard.demo.pipelines import SELF_CHAT
 from gateway_guard.demo.prose import Prose
 from gateway_guard.demo.script import (
     Act,
@@ -23,6 +30,7 @@ from gateway_guard.demo.script import (
     Message as Said,
 )
 from gateway_guard.demo.stage import run
+from gateway_guard.demo.texts_harvest import Question
 from gateway_guard.demo.upstream import Upstream
 from gateway_guard.demo.wire import HttpWire, InProcessWire, StageError
 
@@ -160,6 +168,61 @@ async def test_http_and_in_process_tell_the_same_story() -> None:
         [tally] = results.tallies
         told.append((guard.seen, tally.requests, tally.refused, results.event_seconds))
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_who_is_refused_leaves_the_conversation(
+    wire: type[HttpWire | InProcessWire],
+) -> None:
+    """A person does not go on, and neither does a coding agent."""
+    talk = [Turn(f"question {turn}", 50) for turn in range(4)]
+    for behaviour in (chat(client(), talk), task(client("anthropic"), 5)):
+        results = await play(wire, Ceiling(most=0, status=403), cast(behaviour, kind="human"))
+        assert results.tallies[0].requests == 1
+
+
+def test_a_long_history_loses_its_oldest_exchanges() -> None:
+    """Two messages go at a time, and the newest one always stays."""
+    history = tuple(Said(role, role[0] * 30_000) for role in ("user", "assistant", "user"))
+    assert shortened(history) == history[2:]
+    assert shortened(history[:2]) == history[:2]
+    huge = (Said("user", "x" * 70_000),)
+    assert shortened(huge) == huge
+
+
+async def test_a_pipeline_may_rest_between_requests() -> None:
+    """Its workers share the questions and pause after each."""
+    pipeline = replace(SELF_CHAT, concurrency=2, pause_seconds=100.0)
+    questions = (Question(f"{number}", 40) for number in range(6))
+    acts = tuple(loop(client(), questions, pipeline, 0.0))
+    guard = NoGuard()
+    async with InProcessWire(guard) as wire:
+        results = await run(Cast(0, (Caller("h", "harvest", 1, acts),)), wire=wire)
+    assert results.tallies[0].harvest_requests == 6
+    assert 300 < results.event_seconds < 320
+
+
+async def test_a_connection_that_breaks_fails_its_request() -> None:
+    """Whoever waits is told; a free connection that breaks is only forgotten."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        pool = ConnectionPool(server.sockets[0].getsockname()[1])
+        waiter = await pool.send(b"GET / HTTP/1.1\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            await waiter
+
+
+async def test_a_connection_carries_one_request_at_a_time() -> None:
+    """It refuses a second one, and any before it is open."""
+    connection = Connection(ConnectionPool(1))
+    with pytest.raises(ConnectionError, match="not free"):
+        connection.send(b"")
+    connection.close()
 
 
 async def test_the_upstream_answers_only_whom_it_expects() -> None:

@@ -36,6 +36,7 @@ VICTIM_ORGANISATION: Final = "quarry-street"
 RESELLER_TALKS: Final = 70
 RESELLER_APP_REQUESTS: Final = 160
 RESELLER_HARVEST: Final = 110
+RESELLER_WORKERS: Final = 4
 OWN_PIPELINE: Final = pipelines.Pipeline(
     name="own",
     known_from="nowhere: a campaign of the demo's own",
@@ -136,12 +137,11 @@ def reseller(
     ]
     if questions is None:
         questions = texts_harvest.wrapped(rng, texts_harvest.PAIRS, RESELLER_HARVEST)
-    acts.append(
-        Act(
-            ATTACK_DAY * DAY + rng.uniform(0, 12 * HOUR),
-            customer_who_harvests(harvesting, questions),
-        )
-    )
+    at = ATTACK_DAY * DAY + rng.uniform(0, 12 * HOUR)
+    acts += [
+        Act(at + worker, customer_who_harvests(harvesting, questions))
+        for worker in range(RESELLER_WORKERS)
+    ]
     return Caller("reseller", "reseller", 1, tuple(acts))
 
 
@@ -175,7 +175,7 @@ def programs(studio: Studio, client: Client, work: Sequence[Sequence[Item]]) -> 
 
 
 def customer_who_harvests(client: Client, questions: Iterator[Question]) -> Behaviour:
-    """Ask for one training example after another, at an unhurried pace."""
+    """Ask for one training example after another, with a moment in between."""
     for question in questions:
         yield from with_sdk(harvest_request(client, question, user="customer-77"))
         yield Wait(client.rng.uniform(2.0, 20.0))

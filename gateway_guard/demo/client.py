@@ -135,11 +135,6 @@ def answer_seconds(answer: Answer, rng: Random) -> float:
     return OVERHEAD_SECONDS + tokens / TOKENS_PER_SECOND * jitter
 
 
-def ask(request: Request) -> Asking:
-    """Ask once."""
-    return (yield request)
-
-
 def with_sdk(request: Request) -> Asking:
     """Ask as the SDKs do: wait for ``Retry-After`` and retry twice, unless told not to."""
     reply = yield request

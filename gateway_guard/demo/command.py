@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from gateway_guard.demo.report import Json
     from gateway_guard.demo.script import Cast
     from gateway_guard.demo.stage import OnEvent
     from gateway_guard.demo.tally import Results
@@ -46,9 +47,7 @@ def demo(*, seed: int, folder: Path | None, scene: str | None, as_json: bool) ->
     cast = make_cast(seed, folder, cold=cold)
     with quiet():
         if as_json:
-            results = play(cast, guard)
-            report = cold_report(results) if cold else scene_report(results, guard.overhead_seconds)
-            sys.stdout.write(encode(report) + "\n")
+            sys.stdout.write(encode(report_of(cast, guard, cold=cold)) + "\n")
         else:
             show(cast, guard)
 
@@ -59,6 +58,12 @@ def make_cast(seed: int, folder: Path | None, *, cold: bool) -> Cast:
     if cold:
         return cold_cast(seed, sources)
     return corpus_cast(seed, sources) if sources else own_cast(seed)
+
+
+def report_of(cast: Cast, guard: DemoGuard, *, cold: bool) -> Json:
+    """Play a cast and return what the scene reports."""
+    results = play(cast, guard)
+    return cold_report(results) if cold else scene_report(results, guard.overhead_seconds)
 
 
 def show(cast: Cast, guard: DemoGuard) -> None:

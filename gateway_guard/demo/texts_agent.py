@@ -63,12 +63,6 @@ TASK_PATTERNS: Final = (
     "review my last change to {path}, I think the {part} {fault} now",
     "can you {wish}? {name} wants it by {day}. start in {path}",
 )
-FOLLOW_UPS: Final = (
-    "ok, now also {wish}",
-    "tests for {symbol} still fail, have a look",
-    "undo that and {wish} instead",
-    "looks good. next: the {part} {fault}",
-)
 LINES: Final = (
     "def {symbol}(items, limit={n}):",
     "    if not items: return None  # {fault}",
@@ -86,11 +80,6 @@ LINES: Final = (
 def task(rng: Random) -> str:
     """Return what a developer asks for."""
     return fill(rng, rng.choice(TASK_PATTERNS), WORDS)
-
-
-def follow_up(rng: Random) -> str:
-    """Return what a developer asks for next."""
-    return fill(rng, rng.choice(FOLLOW_UPS), WORDS)
 
 
 def arguments(rng: Random, tool: Tool) -> dict[str, str]:
