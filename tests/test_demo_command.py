@@ -89,6 +89,7 @@ def test_a_guard_that_heard_nothing_has_nothing_to_say() -> None:
     watching = guard()
     assert watching.mount(Upstream()) is watching.middleware
     assert watching.take() is None
+    assert watching.opinion("sk-nobody") is None
 
 
 def test_scenes_have_their_casts(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from gateway_guard.actions import Action
 from gateway_guard.demo.client import Client, identity
-from gateway_guard.demo.guard import Judgement
+from gateway_guard.demo.guard import Judgement, NoGuard
 from gateway_guard.demo.prose import Prose
 from gateway_guard.demo.report import cold_report, encode, overhead, scene_report
 from gateway_guard.demo.script import Answer, Caller, Message
@@ -104,6 +105,25 @@ def test_the_worst_decision_is_the_verdict() -> None:
     assert (rows["harvest"]["verdict"], rows["harvest"]["score"]) == ("block", 3.25)
     assert rows["harvest"]["reasons"] == list(WORSE.reasons)
     assert rows["human"]["verdict"] == "pass"
+
+
+def test_without_consequences_the_opinion_of_the_key_is_the_verdict() -> None:
+    """A watch that a caller shares with others is not its own; the worst of its keys is."""
+
+    class Opinionated(NoGuard):
+        def opinion(self, key: str) -> Judgement | None:
+            return Judgement(Action.PASS, float(key[-1]), (key,))
+
+    counted = Tally(Caller("somebody", "app", 2, ()))
+    request = CLIENT.request((Message("user", "hello"),), Answer("hi"))
+    for key in ("sk-2", "sk-7"):
+        asked = replace(request, identity=replace(request.identity, key=key))
+        counted.count(asked, MILD, None)
+    assert counted.judgement is None
+    counted.ask(Opinionated())
+    assert counted.judgement == Judgement(Action.PASS, 7.0, ("sk-7",))
+    counted.count(request, WORSE, 403)
+    assert counted.judgement == WORSE
 
 
 def test_the_cold_report_names_who_was_refused() -> None:

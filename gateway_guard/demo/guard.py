@@ -40,6 +40,10 @@ class Guard(Protocol):
         """Return the most severe decision since the last call, or None."""
         ...
 
+    def opinion(self, key: str) -> Judgement | None:
+        """Return what it thinks of a key by itself; None before it knows the key."""
+        ...
+
     def settled(self) -> None:
         """Take note that an exchange is over."""
         ...
@@ -57,6 +61,9 @@ class NoGuard:
 
     def take(self) -> Judgement | None:
         """Return None: nothing is ever decided."""
+
+    def opinion(self, key: str) -> Judgement | None:
+        """Return None: nobody is ever judged."""
 
     def settled(self) -> None:
         """Do nothing."""

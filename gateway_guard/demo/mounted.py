@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway_guard import profile
+from gateway_guard.actions import Action
+from gateway_guard.assessment import best_score
 from gateway_guard.demo.clock import VirtualClock
 from gateway_guard.demo.guard import Judgement
 from gateway_guard.middleware import GuardMiddleware
@@ -42,6 +45,21 @@ class DemoGuard:
         worst = max(self._heard, key=lambda decision: (decision.action, decision.score))
         self._heard.clear()
         return Judgement(worst.action, worst.score, tuple(worst.reasons))
+
+    def opinion(self, key: str) -> Judgement | None:
+        """Return what the guard thinks of a key by itself; None before it knows the key."""
+        guard = self.middleware.guard
+        memory, rules, now = guard.engine.memory, guard.engine.rules, guard.timeline.now()
+        subject = memory.subjects.get(guard.principals.key_id(key.encode()))
+        if subject is None:
+            return None
+        row, elapsed_seconds = memory.subjects.project(subject, now)
+        reading = profile.read(row, elapsed_seconds, now.wall)
+        minimum = rules.assessment.minimum
+        score = best_score(subject, reading, minimum=minimum, aged=now.wall >= rules.warm_at)
+        standing = memory.standings.get(subject.id)
+        action = standing.action if standing is not None else Action.PASS
+        return Judgement(action, score.logit, score.reasons)
 
     def settled(self) -> None:
         """Count the exchange at once: what waits some real time must not wait in event time."""
