@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 _MINUTE_SECONDS = 60.0
-_EARLY_TOLERANCE = 20  # requests that may have been on their way when the first refusal was read
+_ON_THE_WAY_SECONDS = 1.0  # what is refused so soon after the first one was on its way already
+_EARLY_TOLERANCE = 20  # as many more may come early, from clients that have just passed
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -166,12 +167,15 @@ def _too_early(standing: Standing, wait: float, pacing: Pacing, now: Instant) ->
     """Count requests that come before the time they were told; too many of them bring a penalty.
 
     Clients that were all told the same instant come back together, and only one of them can be let
-    through, so as many as were told last time may come early.
+    through, so as many as were told last time may come early; nor has anybody been told who was on
+    his way when the first of them was refused.
     """
     if now.steady >= standing.retry_at:
         standing.told, standing.early = standing.early, 0
-        standing.retry_at = now.steady + wait
+        standing.retry_at, standing.told_at = now.steady + wait, now.steady
     standing.early += 1
+    if now.steady - standing.told_at <= _ON_THE_WAY_SECONDS:
+        standing.told = max(standing.told, standing.early)
     if standing.early <= _EARLY_TOLERANCE + standing.told:
         return False
     standing.penalty_until_at = now.wall + pacing.penalty_seconds

@@ -14,9 +14,10 @@ _LOOKED_AT = 16
 class Standing:
     """What the last verdicts said of one subject.
 
-    Instants are wall-clock seconds, except ``paced_at`` and ``retry_at``, which are monotonic.
-    ``above`` counts the exchanges admitted while the score stood above the threshold, ``early`` the
-    requests sent before their time to retry, and ``told`` how many the time before.
+    Instants are wall-clock seconds, except ``paced_at``, ``retry_at`` and ``told_at``, which are
+    monotonic. ``above`` counts the exchanges admitted while the score stood above the threshold.
+    From ``told_at`` on requests were told to come at ``retry_at``: ``early`` counts those that came
+    before, ``told`` those that may.
     """
 
     action: Action = Action.PASS
@@ -27,6 +28,7 @@ class Standing:
     penalty_until_at: float = 0.0
     paced_at: float = 0.0
     retry_at: float = 0.0
+    told_at: float = 0.0
     above: int = 0
     early: int = 0
     told: int = 0
