@@ -65,8 +65,8 @@ def completion_events(asked: Fields) -> Iterator[bytes]:
     whole = completion(asked)
     choice = whole["choices"][0]
     said = choice["message"]
-    texts = _parts(said["content"] or "")
-    deltas: list[Fields] = [{"role": "assistant", "content": part} for part in texts]
+    deltas: list[Fields] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": part} for part in _parts(said["content"] or "")]
     for index, call in enumerate(said.get("tool_calls", ())):
         deltas.append({"tool_calls": [call | {"index": index}]})
     head = whole | {"object": "chat.completion.chunk"}

@@ -1,0 +1,33 @@
+"""Every example runs as it stands, guarded, with nothing set."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.callers import CHAT, KEY, MESSAGES, asking, counted
+from tests.mounting import guard_in
+from tests.servers import serving
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+ANSWERS = {"starlette_app": (CHAT, "choices"), "fastapi_app": (MESSAGES, "content")}
+
+
+def test_every_example_is_run_here() -> None:
+    """A new example comes with the request that shows it at work."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(ANSWERS)
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+async def test_an_example_answers_and_is_guarded(name: str) -> None:
+    """It answers what its own description asks, and the guard reads along."""
+    app = importlib.import_module(f"examples.{name}").app
+    path, field = ANSWERS[name]
+    headers = {"x-api-key": KEY.decode(), "content-type": "application/json"}
+    async with serving(app) as address, httpx.AsyncClient() as client:
+        reply = await client.post(address + path, content=asking("Hello?"), headers=headers)
+    assert "Hello?" in str(reply.json()[field])
+    assert counted(guard_in(app), "exchanges") == {"committed": 1}
