@@ -119,8 +119,9 @@ def test_without_consequences_the_opinion_of_the_key_is_the_verdict() -> None:
     for key in ("sk-2", "sk-7"):
         asked = replace(request, identity=replace(request.identity, key=key))
         counted.count(asked, MILD, None)
-    assert counted.judgement is None
+    before = counted.judgement
     counted.ask(Opinionated())
+    assert before is None
     assert counted.judgement == Judgement(Action.PASS, 7.0, ("sk-7",))
     counted.count(request, WORSE, 403)
     assert counted.judgement == WORSE
