@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from gateway_guard.demo.client import DIALECTS, Client, identity, make_address, make_key
 from gateway_guard.demo.clock import DAY, HOUR, MINUTE
@@ -11,8 +11,6 @@ from gateway_guard.demo.prose import Prose
 from gateway_guard.demo.script import Parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gateway_guard.demo.script import Tool
 
 # Innocents live through the whole story; attackers come when everybody else is established.
@@ -20,6 +18,19 @@ STORY_DAYS: Final = 10
 ATTACK_DAY: Final = 8
 MORNING, NIGHT = 8 * HOUR, 23 * HOUR
 LATEST_SHIFT: Final = 20 * HOUR
+SILENT: Final = Parameters()
+
+
+class Ways(TypedDict, total=False):
+    """What can be told of a client when it is made."""
+
+    key: str
+    address: str
+    organisation: str
+    system: str | None
+    tools: tuple[Tool, ...]
+    parameters: Parameters
+    stream: bool
 
 
 class Studio:
@@ -34,30 +45,19 @@ class Studio:
         """Return the chance of one name."""
         return Random(f"{self.seed}:{name}")
 
-    def client(  # noqa: PLR0913
-        self,
-        rng: Random,
-        agent: str,
-        *,
-        key: str | None = None,
-        address: str | None = None,
-        organisation: str | None = None,
-        system: str | None = None,
-        tools: Sequence[Tool] = (),
-        parameters: Parameters | None = None,
-        stream: bool = False,
-    ) -> Client:
+    def client(self, rng: Random, agent: str, **ways: Unpack[Ways]) -> Client:
         """Return a client with a key and an address of its own, unless they are given."""
-        who = identity(key or make_key(rng), agent, address or make_address(rng), organisation)
+        key = ways.get("key") or make_key(rng)
+        address = ways.get("address") or make_address(rng)
         return Client(
-            identity=who,
+            identity=identity(key, agent, address, ways.get("organisation")),
             dialect=DIALECTS[agent],
             rng=rng,
             prose=self.prose,
-            system=system,
-            tools=tuple(tools),
-            parameters=parameters or Parameters(),
-            stream=stream,
+            system=ways.get("system"),
+            tools=ways.get("tools", ()),
+            parameters=ways.get("parameters", SILENT),
+            stream=ways.get("stream", False),
         )
 
     def waking_hours(self, rng: Random, count: int) -> list[float]:
