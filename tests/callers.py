@@ -100,7 +100,7 @@ def scope_of(
         "method": method,
         "scheme": "http",
         "path": path,
-        "raw_path": path.encode(),
+        "raw_path": path.encode("utf-8", "surrogateescape"),
         "query_string": b"",
         "root_path": "",
         "headers": [*bearer, *headers],
