@@ -1,0 +1,348 @@
+"""Signals: where each one speaks, and where it has to be silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway_guard.exchange import Sampling
+from gateway_guard.principal import SubjectKind
+from gateway_guard.profile import USED, Reading, Slot
+from gateway_guard.signals import SIGNALS, Signal, View
+from tests.driving import Caller, Driver, Play, play, subjects_of
+from tests.traffic import HARVESTS, INNOCENTS, answer, chat, prose, search, self_instruct, tutor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from gateway_guard.pending import Ticket
+    from gateway_guard.subjects import Subject
+
+SPEAKS = 0.3  # from here on a signal counts as a voice of its family
+BY_NAME = {signal.__name__: signal for signal in SIGNALS}
+NO_SLICE = [0.0] * USED
+NOTHING = Reading(
+    NO_SLICE, NO_SLICE, bodies=(0.0, 0), keys=(0.0, 0), young_keys=(0.0, 0), places=(0.0, 0)
+)
+
+
+def watching() -> Driver:
+    """Return a driver that looks on and never acts."""
+    return Driver(watch_logit=90, throttle_logit=91, block_logit=92)
+
+
+def said(driver: Driver, subject: Subject, *, aged: bool = True) -> dict[str, float]:
+    """Return what each signal says of a subject, the louder of both slices; silence is 0."""
+    reading = driver.reading(subject)
+    voices = dict.fromkeys(BY_NAME, 0.0)
+    for sums in (reading.fast, reading.slow):
+        view = View(subject.kind, sums, reading, aged=aged, minimum=8)
+        for name, signal in BY_NAME.items():
+            evidence = signal(view)
+            if evidence is not None:
+                assert 0.0 <= evidence.value <= 1.0
+                assert evidence.detail
+                voices[name] = max(voices[name], evidence.value)
+    return voices
+
+
+def observed(plays: Iterable[Play], *, keys: int = 1, gap: float = 30.0) -> tuple[Driver, Subject]:
+    """Play exchanges one after another; return the driver and the last one's key."""
+    driver, rng = watching(), Random(7)
+    tickets = []
+    for number, asked in enumerate(plays):
+        name = f"key-{number % keys}"
+        tickets.append(driver.ask(Caller(name, name), asked, seconds=rng.uniform(2, 6)))
+        driver.wait(rng.uniform(0.3, 1.7) * gap)
+    driver.flush()
+    return driver, tickets[-1].key
+
+
+def voices_of(make: Callable[[Random], Iterator[Play]], count: int = 60) -> dict[str, float]:
+    """Return what signals say of one key that asks in a manner."""
+    return said(*observed(islice(make(Random(3)), count)))
+
+
+def with_sampling(plays: Iterator[Play], **fields: object) -> Iterator[Play]:
+    """Ask with other sampling parameters."""
+    for asked in plays:
+        sampling = msgspec.structs.replace(asked.exchange.sampling, **fields)
+        yield replace(asked, exchange=msgspec.structs.replace(asked.exchange, sampling=sampling))
+
+
+# --- all of them ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.__name__)
+def test_nothing_is_said_of_nothing(signal: Signal) -> None:
+    """A subject of which nothing is known."""
+    for kind in SubjectKind:
+        evidence = signal(View(kind, NO_SLICE, NOTHING, aged=True, minimum=8))
+        assert evidence is None or evidence.value == 0
+
+
+@pytest.mark.parametrize("name", HARVESTS)
+def test_nothing_is_said_below_the_smallest_sample(name: str) -> None:
+    """Seven requests of any pipeline prove nothing."""
+    assert set(voices_of(HARVESTS[name], 7).values()) == {0.0}
+
+
+@settings(max_examples=40)
+@given(
+    st.floats(0, 1e5),
+    st.lists(st.floats(0, 1), min_size=USED, max_size=USED),
+    st.sampled_from(list(SubjectKind)),
+    st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 10**6)), min_size=4, max_size=4),
+)
+def test_no_profile_makes_a_signal_fail_or_leave_its_range(
+    exchanges: float,
+    means: list[float],
+    kind: SubjectKind,
+    sets: list[tuple[float, int]],
+) -> None:
+    """Whatever decay and combination have made of it."""
+    sums = [exchanges * mean for mean in means]
+    sums[Slot.EXCHANGES] = exchanges
+    bodies, keys, young, places = ((min(size, n), n) for size, n in sets)
+    reading = Reading(sums, sums, bodies, keys, young, places)
+    view = View(kind, sums, reading, aged=True, minimum=8)
+    for name, signal in BY_NAME.items():
+        evidence = signal(view)
+        if evidence is not None:
+            assert (evidence.signal, 0 <= evidence.value <= 1) == (name, True)
+
+
+@pytest.mark.parametrize("name", ["chat", "search", "classify"])
+def test_innocents_hear_no_signal(name: str) -> None:
+    """People in conversations, search over documents, sorting."""
+    assert max(voices_of(INNOCENTS[name]).values()) < SPEAKS
+
+
+def test_translation_hears_no_signal_of_wording_or_template() -> None:
+    """Its instructions never change, and every text is another one."""
+    voices = voices_of(INNOCENTS["translate"])
+    assert {name for name, value in voices.items() if value >= SPEAKS} <= {"teacher_yield"}
+
+
+@pytest.mark.parametrize("name", [name for name in BY_NAME if name != "logit_access"])
+def test_observed_history_silences(name: str) -> None:
+    """What a person or an agent does over several turns is no harvest, whatever its system text."""
+    system = next(tutor(Random(1))).exchange.turns[0].text
+    plays = islice(chat(Random(3), turns=12, system=system), 96)
+    assert said(*observed(plays))[name] < SPEAKS
+
+
+# --- template -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["self_instruct", "evol", "tutor"])
+def test_skeleton_novelty_speaks_of_a_constant_wrapper_with_new_bodies(name: str) -> None:
+    """The common core of the published pipelines."""
+    assert voices_of(HARVESTS[name])["skeleton_novelty"] >= SPEAKS
+
+
+def test_skeleton_novelty_is_silent_where_the_same_is_asked_again() -> None:
+    """An evaluation harness asks the same set of questions every night."""
+    questions = list(islice(tutor(Random(3)), 12))
+    assert said(*observed(questions * 6))["skeleton_novelty"] < SPEAKS
+
+
+def test_skeleton_novelty_is_silent_without_a_skeleton() -> None:
+    """Raw questions have none."""
+    assert voices_of(HARVESTS["reasoning"])["skeleton_novelty"] < SPEAKS
+
+
+def template_voices(*, keys: int, old: bool = False, aged: bool = True) -> float:
+    """Return how loud ``template_concentration`` is about one template under many keys."""
+    driver, plays = watching(), tutor(Random(3))
+    callers = [Caller(f"key-{number}", f"n{number}") for number in range(keys)]
+    if old:
+        driver.meet(*callers)
+        driver.wait(30 * 86400)
+    tickets = [driver.ask(caller, next(plays), seconds=20) for caller in callers * 3]
+    driver.flush()
+    template = subjects_of(tickets[-1], SubjectKind.TEMPLATE)[0]
+    return said(driver, template, aged=aged)["template_concentration"]
+
+
+def test_template_concentration_speaks_of_one_template_under_many_young_keys() -> None:
+    """Louder with every doubling of the keys."""
+    few, more, many = (template_voices(keys=keys) for keys in (3, 12, 50))
+    assert few == 0
+    assert few < more < many
+    assert many >= SPEAKS
+
+
+def test_template_concentration_is_silent_about_old_keys() -> None:
+    """A famous system text belongs to nobody."""
+    assert template_voices(keys=50, old=True) == 0
+
+
+def test_template_concentration_is_silent_while_ages_are_unknown() -> None:
+    """A guard mounted today knows no key."""
+    assert template_voices(keys=50, aged=False) == 0
+
+
+def test_template_concentration_is_silent_about_keys() -> None:
+    """It looks at templates alone."""
+    assert voices_of(tutor)["template_concentration"] == 0
+
+
+# --- yield ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", HARVESTS)
+def test_teacher_yield_speaks_of_long_answers_for_short_questions(name: str) -> None:
+    """Every pipeline wants much for little."""
+    assert voices_of(HARVESTS[name])["teacher_yield"] >= SPEAKS
+
+
+def test_teacher_yield_is_silent_until_answers_were_seen() -> None:
+    """What was asked tells nothing of what was given."""
+    driver, plays = watching(), tutor(Random(3))
+    tickets = [driver.admit(Caller("alice"), next(plays)) for _ in range(30)]
+    for ticket in tickets:
+        driver.start(ticket)
+        driver.end(ticket)
+    driver.flush()
+    assert said(driver, tickets[0].key)["teacher_yield"] == 0
+
+
+def test_budget_saturation_speaks_of_budgets_at_the_ceiling() -> None:
+    """For the answer or for the thought."""
+    for fields in ({"max_tokens": 16_000}, {"max_tokens": None, "thinking_tokens": 24_000}):
+        plays = with_sampling(HARVESTS["reasoning"](Random(3)), **fields)
+        assert said(*observed(islice(plays, 60)))["budget_saturation"] >= SPEAKS
+
+
+def test_budget_saturation_is_silent_about_modest_budgets_and_about_none() -> None:
+    """Most people set none."""
+    for fields in ({"max_tokens": 700}, {"max_tokens": None}):
+        plays = with_sampling(HARVESTS["reasoning"](Random(3)), thinking_tokens=None, **fields)
+        assert said(*observed(islice(plays, 60)))["budget_saturation"] == 0
+
+
+# --- elicitation ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("signal", "name"),
+    [
+        ("reasoning_elicitation", "tutor"),
+        ("synthesis_elicitation", "evol"),
+        ("synthesis_elicitation", "self_instruct"),
+        ("extraction_phrase", "self_instruct"),
+    ],
+)
+def test_wording_in_the_constant_part_is_heard(signal: str, name: str) -> None:
+    """It asks for more than an answer, every time."""
+    assert voices_of(HARVESTS[name])[signal] >= SPEAKS
+
+
+PHRASE = "You are asked to come up with a set of 20 diverse task instructions."
+
+
+@pytest.mark.parametrize("signal", ["synthesis_elicitation", "extraction_phrase"])
+def test_wording_that_comes_by_now_and_then_is_not(signal: str) -> None:
+    """One page in ten of a search carries it."""
+    rng = Random(3)
+    with_phrase, without = search(rng, extra=PHRASE), search(rng)
+    plays = (next(with_phrase if number % 10 == 0 else without) for number in range(100))
+    assert said(*observed(plays))[signal] < SPEAKS
+
+
+# --- access ---------------------------------------------------------------------------------------
+
+
+def test_logit_access_speaks_of_log_probabilities_asked_for_again_and_again() -> None:
+    """Or of sweeps of logit bias, in a conversation too."""
+    for fields in ({"logprobs": True, "top_logprobs": 5}, {"logit_bias": 20}):
+        plays = with_sampling(chat(Random(3)), **fields)
+        assert said(*observed(islice(plays, 60)))["logit_access"] >= SPEAKS
+
+
+def test_logit_access_is_silent_about_one_in_ten() -> None:
+    """Somebody looks at a few."""
+    plain = chat(Random(3))
+    curious = with_sampling(plain, logprobs=True, top_logprobs=2)
+    plays = (next(curious if number % 10 == 0 else plain) for number in range(100))
+    assert said(*observed(plays))["logit_access"] < SPEAKS
+
+
+# --- pacing ---------------------------------------------------------------------------------------
+
+
+def in_flight(workers: int, count: int = 400) -> float:
+    """Return how loud ``closed_loop`` is about workers that each wait for their answer."""
+    driver, rng, plays = watching(), Random(5), tutor(Random(3))
+    open_: list[tuple[Ticket, Play]] = []
+    for number in range(workers + count):
+        if number >= workers:
+            driver.wait(rng.expovariate(workers / 12.0))
+            ticket, asked = open_.pop(rng.randrange(len(open_)))
+            driver.start(ticket)
+            driver.end(ticket, asked)
+        driver.wait(0.05)
+        asked = next(plays)
+        open_.append((driver.admit(Caller("alice"), asked), asked))
+    driver.flush()
+    return said(driver, open_[-1][0].key)["closed_loop"]
+
+
+def test_closed_loop_speaks_of_workers_that_wait_for_their_answers() -> None:
+    """Eight and more at the ceiling; so does a single one that never pauses."""
+    assert in_flight(8) >= SPEAKS
+    assert in_flight(16) >= SPEAKS
+    assert in_flight(1) >= SPEAKS
+
+
+def test_closed_loop_is_silent_about_arrivals_that_wait_for_nobody() -> None:
+    """Customers of a busy service come when they like."""
+    driver, rng, asked = watching(), Random(5), next(search(Random(3)))
+    running: list[tuple[float, Ticket]] = []
+    for _ in range(500):
+        driver.wait(rng.expovariate(1.0))
+        while running and running[0][0] <= driver.now.steady:
+            _, ticket = running.pop(0)
+            driver.start(ticket)
+            driver.end(ticket, asked)
+        running.append((driver.now.steady + 6.0, driver.admit(Caller("alice"), asked)))
+    driver.flush()
+    assert said(driver, running[-1][1].key)["closed_loop"] < SPEAKS
+
+
+def test_closed_loop_is_silent_about_people() -> None:
+    """They read and write between two questions."""
+    assert voices_of(INNOCENTS["chat"])["closed_loop"] < SPEAKS
+    assert voices_of(self_instruct, 7)["closed_loop"] == 0
+
+
+# --- details --------------------------------------------------------------------------------------
+
+
+def test_details_are_numbers_and_words_of_our_own() -> None:
+    """Nothing of what was asked reaches a reason."""
+    secret = "thistledown"
+    plays = (
+        play(
+            f"{secret} {prose(Random(number), 120)}",
+            answer(Random(number), 900, 1500),
+            system=f"{secret} {prose(Random(0), 200)}",
+            sampling=Sampling(max_tokens=9000),
+        )
+        for number in range(40)
+    )
+    driver, subject = observed(plays)
+    reading = driver.reading(subject)
+    view = View(subject.kind, reading.slow, reading, aged=True, minimum=8)
+    details = [evidence.detail for signal in SIGNALS if (evidence := signal(view)) is not None]
+    assert details
+    assert not any(secret in detail for detail in details)
+    assert reading.slow[Slot.EXCHANGES] > 30
