@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Mounted:
     """A model server with the guard in it, the guard's clock, and the attempts that reached it."""
 
-    def __init__(self, framework: str, **settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, framework: str, **settings: object) -> None:
         self.time = Time()
         self.model = Model()
         self.attempts: list[dict[bytes, bytes]] = []

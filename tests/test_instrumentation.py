@@ -1,0 +1,115 @@
+"""What the guard tells about itself: bounded, and never what went wrong in whose words."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from gateway_guard.instrumentation import OVERHEADS_KEPT, Contained, Instrumentation
+from tests.callers import ask, asking, guarded, scope_of
+from tests.upstreams import model
+
+SECRET = "sk-in-the-text-of-an-error"
+
+
+def fail() -> None:
+    """Raise an error with a text."""
+    raise ValueError(SECRET)
+
+
+def test_counters_count_by_name_and_label() -> None:
+    """A name without a label is a counter of its own."""
+    instruments = Instrumentation()
+    instruments.count("refusals", "block")
+    instruments.count("refusals", "block")
+    instruments.count("refusals")
+    assert instruments.counters == {("refusals", "block"): 2, ("refusals", ""): 1}
+
+
+def test_events_are_dotted_below_the_packages_name() -> None:
+    """Whoever filters logs finds them under one prefix."""
+    with capture_logs() as logs:
+        Instrumentation().event("verdict", action="block")
+    assert logs == [
+        {"event": "gateway_guard.verdict", "action": "block", "log_level": "info"},
+    ]
+
+
+def test_only_the_newest_overheads_are_kept() -> None:
+    """A million requests take no more room than a few thousand."""
+    instruments = Instrumentation()
+    instruments.overhead_seconds.extend(range(OVERHEADS_KEPT + 5))
+    assert len(instruments.overhead_seconds) == OVERHEADS_KEPT
+    assert instruments.overhead_seconds[0] == 5
+
+
+async def test_every_exchange_leaves_its_overhead() -> None:
+    """One figure a request, in seconds, the application's own time left out."""
+    guard = guarded(model)
+    for _ in range(3):
+        await ask(guard, scope_of(), asking("hello"))
+    assert len(guard.instruments.overhead_seconds) == 3
+    assert all(0.0 < seconds < 1.0 for seconds in guard.instruments.overhead_seconds)
+
+
+def test_a_failure_is_swallowed_counted_and_logged_by_kind_and_place() -> None:
+    """The innermost place is named, and the text is not."""
+    instruments = Instrumentation()
+    with capture_logs() as logs, Contained(instruments) as contained:
+        fail()
+    assert contained.failed
+    assert instruments.counters == {("errors", "ValueError"): 1}
+    [entry] = logs
+    assert entry["event"] == "gateway_guard.internal_error"
+    assert entry["log_level"] == "error"
+    assert entry["place"].endswith(f"test_instrumentation.py:{fail.__code__.co_firstlineno + 2}")
+    assert SECRET not in repr(logs)
+
+
+def test_a_failure_without_a_traceback_has_no_place() -> None:
+    """Errors that were made and never raised are told of too."""
+    instruments = Instrumentation()
+    with capture_logs() as logs:
+        instruments.failed(ValueError(SECRET), None)
+    assert [entry["place"] for entry in logs] == [""]
+
+
+def test_success_is_no_failure() -> None:
+    """Nothing is counted."""
+    instruments = Instrumentation()
+    with Contained(instruments) as contained:
+        pass
+    assert not contained.failed
+    assert not instruments.counters
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, KeyboardInterrupt, SystemExit])
+def test_cancellation_and_exits_pass(kind: type[BaseException]) -> None:
+    """They are meant for somebody else."""
+    instruments = Instrumentation()
+    contained = Contained(instruments)
+    with pytest.raises(kind), contained:
+        raise kind
+    assert not contained.failed
+    assert not instruments.counters
+
+
+def test_logging_that_breaks_breaks_nothing_else() -> None:
+    """A host's own processor may fail; requests do not."""
+
+    def broken(*_: object) -> str:
+        raise OSError(SECRET)
+
+    instruments = Instrumentation()
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[broken])
+    try:
+        instruments.event("verdict")
+        with Contained(instruments):
+            fail()
+    finally:
+        structlog.configure(processors=before)
+    assert instruments.counters == {("errors", "ValueError"): 1}
