@@ -18,8 +18,8 @@ _UNSPACED_WEIGHT = 2.0
 
 
 def ceiling(sampling: Sampling) -> float:
-    """Return how near an output budget is to a model's ceiling: 0 to 1,450 tokens, 1 from 5,800."""
-    return _ramp_of_tokens(sampling.max_tokens, 10.5, 12.5)
+    """Return how near an output budget is to a ceiling: 0 up to 2,900 tokens, 1 from 16,384."""
+    return _ramp_of_tokens(sampling.max_tokens, 11.5, 14.0)
 
 
 def thinking(sampling: Sampling) -> float:

@@ -35,8 +35,16 @@ FEWEST_RECURRENCES = 2.0
 _TEXTS = attrgetter("texts")
 _HASH = np.dtype(np.uint64)
 _PACKED_HASH = Struct("=Q")
-_PACKED_HIT = Struct("=IB?2x")
-_HIT = np.dtype([("place", np.uint32), ("family", np.uint8), ("from_tool", np.bool_), ("", "V2")])
+_PACKED_HIT = Struct("=IB??x")
+_HIT = np.dtype(
+    [
+        ("place", np.uint32),
+        ("family", np.uint8),
+        ("from_tool", np.bool_),
+        ("constant", np.bool_),
+        ("", "V1"),
+    ]
+)
 _STRIDE = profile.ROW.itemsize // 2
 _START = profile.offset_of("shingles") // 2
 
@@ -78,7 +86,7 @@ def pack(features: Features) -> Windows:
         place = places.setdefault(hit.shingle, len(places))
         if place * _HASH.itemsize == len(hashes):
             hashes += _PACKED_HASH.pack(hit.shingle)
-        hits += _PACKED_HIT.pack(place, hit.family, hit.from_tool)
+        hits += _PACKED_HIT.pack(place, hit.family, hit.from_tool, hit.constant)
     return Windows(hashes, len(texts), hits)
 
 
@@ -124,7 +132,8 @@ def _cues(
     cues = np.zeros((len(exchanges), len(Cue)), dtype=np.float32)
     if len(hits):
         exchange = np.arange(len(exchanges)).repeat(sizes)
-        full = constant[starts[exchange] + hits["place"]] & ~hits["from_tool"]
+        recurs = constant[starts[exchange] + hits["place"]]
+        full = (recurs | hits["constant"]) & ~hits["from_tool"]
         cues[exchange, hits["family"]] = VARIABLE_CUE_WEIGHT
         cues[exchange[full], hits["family"][full]] = 1.0
     return cues

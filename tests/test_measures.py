@@ -21,7 +21,16 @@ def yielded(answer: float, question: float) -> float:
 
 @pytest.mark.parametrize(
     ("max_tokens", "value"),
-    [(None, 0.0), (0, 0.0), (-1, 0.0), (1, 0.0), (1448, 0.0), (2896, 0.5), (5793, 1.0), (10**9, 1)],
+    [
+        (None, 0.0),
+        (0, 0.0),
+        (-1, 0.0),
+        (1, 0.0),
+        (2896, 0.0),
+        (6889, 0.5),
+        (16384, 1.0),
+        (10**9, 1),
+    ],
 )
 def test_an_output_budget_saturates_near_the_ceiling(max_tokens: int | None, value: float) -> None:
     """A budget that people ask for says nothing, one for a data set everything."""

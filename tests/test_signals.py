@@ -308,11 +308,13 @@ def test_closed_loop_is_silent_about_arrivals_that_wait_for_nobody() -> None:
     driver, rng, asked = watching(), Random(5), next(search(Random(3)))
     running: list[tuple[float, Ticket]] = []
     for _ in range(500):
-        driver.wait(rng.expovariate(1.0))
-        while running and running[0][0] <= driver.now.steady:
-            _, ticket = running.pop(0)
+        arrives_at = driver.now.steady + rng.expovariate(1.0)
+        while running and running[0][0] <= arrives_at:
+            ends_at, ticket = running.pop(0)
+            driver.wait(ends_at - driver.now.steady)
             driver.start(ticket)
             driver.end(ticket, asked)
+        driver.wait(arrives_at - driver.now.steady)
         running.append((driver.now.steady + 6.0, driver.admit(Caller("alice"), asked)))
     driver.flush()
     assert said(driver, running[-1][1].key)["closed_loop"] < SPEAKS

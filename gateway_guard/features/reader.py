@@ -173,13 +173,16 @@ def _text_hashes(found: Survey, texts: Sequence[Text]) -> tuple[int, ...]:
 def _joint_hits(hits: dict[int, tuple[CueHit, ...]], found: Survey) -> tuple[CueHit, ...]:
     """Return the hits of a request: the first text's, known system texts', then the others'.
 
-    The same words count once, and as the caller's own rather than a tool's.
+    The same words count once: as constant where a known system text has them, and as the caller's
+    own rather than a tool's.
     """
-    system = [msgspec.structs.replace(hit, from_tool=False) for hit in found.system_hits]
+    system = [
+        msgspec.structs.replace(hit, from_tool=False, constant=True) for hit in found.system_hits
+    ]
     later = [hit for at, of_text in hits.items() if at for hit in of_text]
     joint: dict[tuple[Cue, int], CueHit] = {}
     for hit in (*hits.get(0, ()), *system, *later):
         seen = joint.setdefault((hit.family, hit.shingle), hit)
-        if seen.from_tool and not hit.from_tool:
+        if hit.constant > seen.constant or hit.from_tool < seen.from_tool:
             joint[hit.family, hit.shingle] = hit
     return tuple(joint.values())[:MOST_HITS]

@@ -23,12 +23,13 @@ class CueHit(msgspec.Struct, frozen=True, gc=False):
 
     ``shingle`` is the hash of the word window at which it was found: a subject in whose exchanges
     that window recurs carries the cue in its constant part. ``from_tool`` marks text that a tool
-    fetched.
+    fetched, ``constant`` a system text that the key has shown before.
     """
 
     family: Cue
     shingle: int
     from_tool: bool = False
+    constant: bool = False
 
 
 class Anchors(msgspec.Struct, frozen=True, gc=False):

@@ -6,6 +6,7 @@ from gateway_guard.profile import Slot
 from gateway_guard.signals.view import Evidence, View, ramp
 
 _FAMILY = "pacing"
+_ALONE = 0.6  # what a single worker that never pauses says
 
 
 def closed_loop(view: View) -> Evidence | None:
@@ -19,9 +20,9 @@ def closed_loop(view: View) -> Evidence | None:
         return None
     mean = view.sums[Slot.INFLIGHT] / count
     variance = max(0.0, view.sums[Slot.INFLIGHT_SQUARED] / count - mean * mean)
-    single = view.share(Slot.SINGLE)
+    refilled, single = view.share(Slot.REFILL), view.share(Slot.SINGLE)
     steady = ramp(mean, 2.0, 8.0) * (1.0 - ramp(variance / max(1.0, mean), 0.25, 0.7))
-    refilled = view.share(Slot.REFILL)
-    value = max(steady, 0.6 * ramp(refilled, 0.3, 0.9)) * single
+    refilling = ramp(refilled, 0.3, 0.75) * (_ALONE + (1.0 - _ALONE) * ramp(mean, 1.5, 5.0))
+    value = max(steady, refilling) * single
     detail = f"{mean:.1f} exchanges under way, {refilled:.0%} start as another ends"
     return Evidence("closed_loop", _FAMILY, value, detail)

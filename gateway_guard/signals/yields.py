@@ -30,7 +30,7 @@ def budget_saturation(view: View) -> Evidence | None:
     if view.exchanges < view.minimum:
         return None
     ceiling, thinking = view.share(Slot.CEILING), view.share(Slot.THINKING)
-    value = ramp(max(ceiling, thinking), 0.3, 1.0)
+    value = ramp(max(ceiling, thinking), 0.1, 0.8)
     if view.sums[Slot.ANSWERED] >= view.minimum:
         value *= ramp(_length(view), 20.0, 80.0)
     detail = f"output budget at the ceiling in {ceiling:.0%}, thinking budget in {thinking:.0%}"
