@@ -71,7 +71,7 @@ class Guard:
         )
         self.background = Background(
             flush=self._flush,
-            refresh=self._refresh,
+            refresh=self.refresh_policy,
             every_seconds=settings.policy_check_seconds,
         )
 
@@ -100,7 +100,8 @@ class Guard:
         with self.contained():
             self.engine.flush(self.timeline.now())
 
-    def _refresh(self) -> None:
+    def refresh_policy(self) -> None:
+        """Look whether the policy file has changed; this reads a disk."""
         with self.contained():
             self.policy.refresh(self.timeline.now().wall)
             self.instruments.gauges["policy_stale"] = float(self.policy.stale)
@@ -154,4 +155,5 @@ def ladder(settings: Settings, secret: bytes) -> Ladder:
         block_first_seconds=settings.block_first,
         block_longest_seconds=settings.block_longest,
         block_jitter=settings.jitter,
+        secret=secret,
     )

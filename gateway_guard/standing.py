@@ -33,6 +33,7 @@ class Standing:
     early: int = 0
     told: int = 0
     offences: int = 0
+    returns: int = 0
     refused: int = 0
     families: frozenset[str] = field(default_factory=frozenset)
 

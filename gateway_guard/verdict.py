@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ if TYPE_CHECKING:
     from gateway_guard.standing import Standing
 
 THROTTLE_HOLD_SECONDS = 900.0
-"""How long a throttle lasts after the score last stood above its threshold."""
+"""How long a first throttle lasts after the score last stood above its threshold."""
 
 _HYSTERESIS = 0.5  # logits a score must fall below a threshold to lose what it brought
+_MOST_RETURNS = 5
 _BLOCK_GROWTH = 4.0  # each further offence is blocked this much longer
 _MOST_GROWTH = 64  # offences after which no block can grow any more, whatever its limits
 
@@ -38,6 +38,7 @@ class Ladder(msgspec.Struct, frozen=True):
     block_first_seconds: float
     block_longest_seconds: float
     block_jitter: float
+    secret: bytes
 
 
 def jitter(secret: bytes, name: str, width: float) -> float:
@@ -81,10 +82,11 @@ def _target(standing: Standing, score: Score, ladder: Ladder) -> Action:
 
 def _move(standing: Standing, target: Action, ladder: Ladder, now: float) -> None:
     if target == Action.BLOCK:
-        standing.until_at = now + _block_seconds(standing, ladder)
+        standing.until_at = now + _block_seconds(standing, ladder, now)
         standing.offences += 1
     elif target == Action.THROTTLE:
-        standing.until_at = now + THROTTLE_HOLD_SECONDS
+        standing.returns += standing.action < Action.THROTTLE
+        standing.until_at = now + _hold_seconds(standing)
     elif standing.action >= Action.THROTTLE:
         return  # it lapses when its time is over
     if target == Action.PASS:
@@ -92,9 +94,15 @@ def _move(standing: Standing, target: Action, ladder: Ladder, now: float) -> Non
     standing.action = target
 
 
-def _block_seconds(standing: Standing, ladder: Ladder) -> float:
+def _hold_seconds(standing: Standing) -> float:
+    """Return how long a throttle holds; who comes back to one is held twice as long each time."""
+    return THROTTLE_HOLD_SECONDS * 2.0 ** min(max(0, standing.returns - 1), _MOST_RETURNS)
+
+
+def _block_seconds(standing: Standing, ladder: Ladder, now: float) -> float:
     seconds = ladder.block_first_seconds * _BLOCK_GROWTH ** min(standing.offences, _MOST_GROWTH)
-    spread = 1.0 + random.SystemRandom().uniform(-ladder.block_jitter, ladder.block_jitter)
+    name = f"block/{now}/{standing.offences}"
+    spread = 1.0 + jitter(ladder.secret, name, ladder.block_jitter)
     return min(ladder.block_longest_seconds, seconds) * spread
 
 

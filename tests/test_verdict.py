@@ -23,6 +23,7 @@ LADDER = Ladder(
     block_first_seconds=HOUR,
     block_longest_seconds=30 * 24 * HOUR,
     block_jitter=0.0,
+    secret=b"secret",
 )
 FIRST_STEP_SERVED = 30
 NO_SCORE = -9.0
@@ -202,10 +203,11 @@ def test_block_times_are_jittered_within_their_width() -> None:
         block_jitter=0.25,
     )
     lengths = set()
-    for _ in range(60):
+    for number in range(60):
         standing = throttled()
-        judge(standing, GUILTY, ladder, most=Action.BLOCK, now=NOW)
-        lengths.add((standing.until_at - NOW) / HOUR)
+        now = NOW + number
+        judge(standing, GUILTY, ladder, most=Action.BLOCK, now=now)
+        lengths.add((standing.until_at - now) / HOUR)
     assert all(0.75 <= length <= 1.25 for length in lengths)
     assert len(lengths) > 50
     assert max(lengths) - min(lengths) > 0.1
