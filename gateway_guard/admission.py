@@ -35,6 +35,7 @@ REPEATS = {
 }
 _REPEATS_OF_SHARED = 8
 _KEYS_OF_SHARED = 3
+_SMALL_PART = 12
 _BYTES_A_SUBJECT = 640
 _BYTES_WAITING = 1024
 
@@ -104,8 +105,8 @@ class SubjectTable:
 
     def commit(self, shares: Iterable[tuple[Subject, Held]], *, now: Instant) -> None:
         """Count settled exchanges for the subjects that they speak for."""
-        present = ((self._present(subject), held) for subject, held in shares)
-        admitted = [share for share in present if self._admits(*share)]
+        found = ((self._present(subject), held) for subject, held in shares)
+        admitted = [share for share in found if self._admits(*share)]
         rows: dict[int, int] = {}
         counted: list[Share] = []
         for subject, held in admitted:
@@ -179,16 +180,23 @@ class SubjectTable:
             self.slab.rows["linear"][subject.row, :, slot] += 1.0
 
     def project(self, subject: Subject, now: Instant) -> tuple[profile.RowArray, float]:
-        """Return the subject's row as if all that waits or is pending were counted, and its age."""
-        admitted = subject.row >= 0
-        row = self.slab.rows[subject.row : subject.row + 1].copy() if admitted else profile.empty()
-        elapsed = now.steady - float(row["updated_at"][0]) if admitted else 0.0
+        """Return the subject's row as if all that waits or is pending were counted, and its age.
+
+        What is pending is left out while it is a small part of the sample: it cannot move a mean.
+        """
         unread = (*subject.waiting, *subject.pending.values())
+        row, elapsed = profile.empty(), 0.0
+        if subject.row >= 0:
+            row = self.slab.rows[subject.row : subject.row + 1]
+            elapsed = now.steady - float(row["updated_at"][0])
+            if len(unread) * _SMALL_PART < subject.exchanges:
+                return row, elapsed
         shares = list(
             islice((share for held in unread for share in _shares(0, held)), PENDING_KEPT)
         )
         if not shares:
             return row, elapsed
+        row = row.copy()
         contribution.apply(row, shares, elapsed_seconds=np.array([elapsed]), wall_at=now.wall)
         return row, 0.0
 

@@ -184,12 +184,16 @@ class Engine:
 
     def _verdicts(self, ticket: Ticket, now: Instant) -> list[Verdict]:
         verdicts = []
+        standing_of = self.memory.standings.get
         for subject, _ in ticket.shares:
-            standing = self.memory.standings.get(subject.id)
-            if standing is not None:
+            standing = standing_of(subject.id)
+            if standing is None:
+                continue
+            most = Action.WATCH
+            if standing.action > Action.WATCH:
                 lapse(standing, now.wall)
                 most = self._powers.most(subject, ticket, standing, now)
-                verdicts.append(Verdict(subject.kind, subject.id, standing, most))
+            verdicts.append(Verdict(subject.kind, subject.id, standing, most))
         return verdicts
 
     def _decided(

@@ -10,8 +10,6 @@ from gateway_guard.actions import Action
 from gateway_guard.principal import SubjectKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gateway_guard.contribution import Contribution
     from gateway_guard.exchange import Exchange
     from gateway_guard.features import Features
@@ -37,8 +35,9 @@ MINIMUM_SAMPLE = 8
 PENDING_KEPT = 256
 """Exchanges of a subject whose answers are still to come that its scores can see."""
 
-_SYSTEM, _HEAD, _TAIL, _CONTENT = range(4)
-_PADDING = bytes(6)
+_NETWORK, _CLIENT, _TEMPLATE = SubjectKind.NETWORK, SubjectKind.CLIENT, SubjectKind.TEMPLATE
+_PARTS = tuple(bytes((_TEMPLATE, part)) + bytes(6) for part in range(4))
+"""What the ids of templates begin with: those of system text, head, tail and content."""
 
 
 class Held(NamedTuple):
@@ -87,28 +86,25 @@ def subject_ids(
     features: Features,
     content: int | None,
     ids: SubjectIds,
-) -> Iterator[tuple[SubjectKind, bytes]]:
-    """Yield the kind and id of every subject the request speaks for, its key first."""
-    yield SubjectKind.KEY, principal.key
+) -> list[tuple[SubjectKind, bytes]]:
+    """Return the kind and id of every subject the request speaks for but its key."""
+    found = [(_NETWORK, principal.network), (_CLIENT, principal.client)]
+    if principal.organisation is not None:
+        found.append((SubjectKind.ORGANISATION, principal.organisation))
     if principal.doubled is not None:
-        for other in (principal.doubled, *principal.further):
-            yield SubjectKind.KEY, other
+        found += [(SubjectKind.KEY, key) for key in (principal.doubled, *principal.further)]
     if exchange.end_user is not None:
         end_user = exchange.end_user.encode("utf-8", "surrogatepass")
-        yield SubjectKind.END_USER, ids.make(SubjectKind.END_USER, principal.key, end_user)
+        found.append(
+            (SubjectKind.END_USER, ids.make(SubjectKind.END_USER, principal.key, end_user))
+        )
     anchors = features.anchors
-    parts = (anchors.system, anchors.head, anchors.tail, content)
-    for part, anchor in enumerate(parts):
+    for part, anchor in zip(
+        _PARTS, (anchors.system, anchors.head, anchors.tail, content), strict=True
+    ):
         if anchor is not None:
-            yield SubjectKind.TEMPLATE, _template_id(part, anchor)
-    yield SubjectKind.NETWORK, principal.network
-    yield SubjectKind.CLIENT, principal.client
-    if principal.organisation is not None:
-        yield SubjectKind.ORGANISATION, principal.organisation
-
-
-def _template_id(part: int, anchor: int) -> bytes:
-    return bytes((SubjectKind.TEMPLATE, part)) + _PADDING + anchor.to_bytes(8)
+            found.append((_TEMPLATE, part + anchor.to_bytes(8)))
+    return found
 
 
 def template_in_key_id(template: bytes, key: bytes) -> bytes:

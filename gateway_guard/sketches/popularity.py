@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
@@ -58,13 +56,13 @@ class Popularity:
         digits of its count as the mean. So boilerplate is rarely chosen, and of the windows of one
         template the same one is chosen in every request that has it.
         """
-        ranks, older = self._ranks, self._older_ranks
-        chosen, lowest = None, math.inf
-        for hash_ in hashes.tolist():
-            rank = ranks.get(hash_) or older.get(hash_)
-            if rank is not None and rank < lowest:
-                chosen, lowest = hash_, rank
-        return chosen
+        windows = frozenset(hashes.tolist())
+        for ranks in (self._ranks, self._older_ranks):
+            recurring = windows & ranks.keys()
+            if recurring:
+                chosen: int = min(recurring, key=ranks.__getitem__)
+                return chosen
+        return None
 
     def _rank(self, hashes: npt.NDArray[np.uint64], counts: npt.NDArray[np.uint32]) -> None:
         """Keep the ranks of the windows that have recurred, the latest ones."""
