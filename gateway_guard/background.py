@@ -59,11 +59,10 @@ class Background:
         self._flush()
 
     def _look(self) -> None:
-        if self._loop is not None:
-            self._looking = self._loop.run_in_executor(None, self._refresh)
-            self._looking.add_done_callback(self._looked)
+        self._looking = asyncio.get_running_loop().run_in_executor(None, self._refresh)
+        self._looking.add_done_callback(self._looked)
 
     def _looked(self, looked: asyncio.Future[None]) -> None:
         """Plan the next look only now: looks at a disk that hangs must not pile up."""
-        if self._loop is not None and looked is self._looking:
-            self._refreshing = self._loop.call_later(self._every_seconds, self._look)
+        if looked is self._looking:
+            self._refreshing = looked.get_loop().call_later(self._every_seconds, self._look)

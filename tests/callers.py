@@ -24,6 +24,8 @@ CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 KEY = b"sk-a-made-up-key"
 JSON = (b"content-type", b"application/json")
 
+DEFAULTS = {"secret": "of the tests", "warmup": 0, "jitter": 0, "memory": "16MiB"}
+
 
 class Time:
     """Both clocks of a guard."""
@@ -136,7 +138,7 @@ def asking(*texts: str, **fields: object) -> bytes:
 def guarded(app: ASGIApp, time: Time | None = None, **settings: object) -> GuardMiddleware:
     """Mount a guard in front of an application; its time stands still."""
     time = time or Time()
-    values: dict[str, Any] = {"secret": "of the tests", "warmup": 0, "jitter": 0} | settings
+    values: dict[str, Any] = DEFAULTS | settings
     return GuardMiddleware(app, settings=Settings(**values), clock=time, timer=time)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway_guard import GuardMiddleware, Settings
-from tests.callers import Time
+from tests.callers import DEFAULTS, Time
 from tests.upstreams import Model
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Mounted:
         self.model = Model()
         self.attempts: list[dict[bytes, bytes]] = []
         self.app: Starlette | FastAPI = getattr(self.model, f"in_{framework}")()
-        values: dict[str, Any] = {"secret": "of the tests", "warmup": 0, "jitter": 0} | settings
+        values: dict[str, Any] = DEFAULTS | settings
         self.app.add_middleware(
             GuardMiddleware, settings=Settings(**values), clock=self.time, timer=self.time
         )

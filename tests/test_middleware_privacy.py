@@ -62,7 +62,7 @@ class Harvest(NamedTuple):
 async def harvested() -> Harvest:
     """Harvest for a few minutes of the guard's time."""
     time = Time()
-    guard = guarded(teacher, time, contact="abuse@example.com", memory="16MiB")
+    guard = guarded(teacher, time, contact="abuse@example.com")
     with capture_logs() as logs:
         wires = await harvest(guard, time, 120)
     return Harvest(guard, wires, logs)

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 from structlog.testing import capture_logs
 
 from gateway_guard import Action
+from gateway_guard.standing import Standing
 from tests.callers import (
     CHAT,
     JSON,
@@ -21,6 +22,7 @@ from tests.callers import (
     asking,
     counted,
     guarded,
+    is_verified,
     scope_of,
     sentence,
 )
@@ -141,6 +143,42 @@ async def test_a_throttled_key_is_told_when_to_come_back(path: str, kind: str) -
     time.pass_by(6.0)
     assert (await ask(guard, scope_of(path), asking("two"))).status == 200
     assert counted(guard, "exchanges") == {"committed": 2, "refused": 1}
+
+
+async def test_a_problem_document_is_sent_to_those_who_ask_for_one() -> None:
+    """As RFC 9457 has it, with the registered type."""
+    guard = guarded(model)
+    sentence(guard, Action.BLOCK)
+    accept = (b"accept", b"application/problem+json, application/json;q=0.5")
+    wire = await ask(guard, scope_of(headers=[accept]), asking("hello"))
+    assert wire.headers[b"content-type"] == b"application/problem+json"
+    assert wire.json["type"].endswith("#abnormal-usage-detected")
+
+
+async def test_callers_without_a_key_are_slowed_and_never_blocked() -> None:
+    """A network is many people: the most that they answer for together is a throttle."""
+    time = Time()
+    guard = guarded(model, time)
+    anonymous = scope_of(key=b"")
+    now = time.now
+    guard.engine.memory.standings.keep(
+        guard.guard.principals.read(anonymous).key,
+        Standing(action=Action.BLOCK, until_at=now + 3600.0),
+    )
+    statuses = []
+    for number in range(4):
+        wire = await ask(guard, anonymous, asking(f"question {number}"))
+        statuses.append((wire.status, wire.headers.get(b"retry-after")))
+        time.pass_by(3.0)
+    assert statuses == [(200, None), (429, b"3"), (200, None), (429, b"3")]
+
+
+async def test_keys_mean_nothing_where_any_key_is_accepted() -> None:
+    """``KEYS=ignore``: a new key is not a new caller."""
+    guard = guarded(model, keys="ignore")
+    await ask(guard, scope_of(), asking("hello"))
+    assert is_verified(guard, b"sk-any-other")
+    assert guard.guard.principals.read(scope_of()).anonymous
 
 
 async def test_hammering_through_the_wait_brings_a_penalty() -> None:
