@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 SECRET = b"s" * 32
-PROXIED = {"trusted_proxies": "10.0.0.0/8,fd00::/8", "organisation_header": "x-org"}
+PROXIED: dict[str, Any] = {"trusted_proxies": "10.0.0.0/8,fd00::/8", "organisation_header": "x-org"}
 
 # Names that mean something to the reader, in the hands of somebody hostile.
 NAMES = [

@@ -50,8 +50,16 @@ class Spoken:
 
 def decided(action: Action, **more: object) -> Decision:
     """Return a refusing decision with everything that must not be told."""
-    told = {"score": 3.25, "reasons": ("teacher_yield 0.91",), "terms": TERMS, **more}
-    return Decision(action=action, refused=True, key_id="01ab", subject_id="03cd", **told)
+    decision = Decision(
+        action=action,
+        refused=True,
+        key_id="01ab",
+        subject_id="03cd",
+        score=3.25,
+        reasons=("teacher_yield 0.91",),
+        terms=TERMS,
+    )
+    return msgspec.structs.replace(decision, **more)
 
 
 def throttled(**more: object) -> Decision:
