@@ -134,7 +134,7 @@ def test_without_an_environment_the_guard_enforces() -> None:
     settings = load_settings()
     assert settings.mode == "enforce"
     assert (settings.warmup, settings.memory, settings.max_body) == (604_800, 2**29, 32_000_000)
-    assert settings.throttle_rates == (10, 3, 1)
+    assert list(settings.throttle_rates) == [10.0, 3.0, 1.0]
     assert not settings.trusted_proxies
 
 
