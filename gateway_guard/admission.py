@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway_guard import contribution, profile
-from gateway_guard.contribution import Share
+from gateway_guard.contribution import Share, expecting
 from gateway_guard.principal import SubjectKind
 from gateway_guard.sketches.slab import Slab
 from gateway_guard.subjects import MINIMUM_SAMPLE, PENDING_KEPT, Subject
@@ -191,14 +191,24 @@ class SubjectTable:
             elapsed = now.steady - float(row["updated_at"][0])
             if len(unread) * _SMALL_PART < subject.exchanges:
                 return row, elapsed
-        shares = list(
-            islice((share for held in unread for share in _shares(0, held)), PENDING_KEPT)
-        )
-        if not shares:
+        if not unread:
             return row, elapsed
-        row = row.copy()
+        if round(_answered(row, subject.waiting)) < MINIMUM_SAMPLE:
+            unread = (*subject.waiting, *map(_expecting, subject.pending.values()))
+        row, every = row.copy(), (share for held in unread for share in _shares(0, held))
+        shares = list(islice(every, PENDING_KEPT))
         contribution.apply(row, shares, elapsed_seconds=np.array([elapsed]), wall_at=now.wall)
         return row, 0.0
+
+
+def _answered(row: profile.RowArray, waiting: list[Held]) -> float:
+    """Return how many answers were seen, in a row and of what waits."""
+    seen = sum(held.contribution.answer is not None for held in waiting)
+    return float(row["linear"][0, 1, profile.Slot.ANSWERED]) + seen
+
+
+def _expecting(held: Held) -> Held:
+    return held._replace(contribution=expecting(held.contribution))
 
 
 def _shares(row: int, held: Held) -> list[Share]:

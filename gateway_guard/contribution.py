@@ -55,6 +55,9 @@ _MEASURED = np.dtype(
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
 
 
+_BOLD = frozenset({Cue.SYNTHESIS, Cue.EXTRACTION})
+_NEAR_THE_CEILING = 0.5
+_MOST_EXPECTED_CHARS = 4096
 _WRAPPER_WEIGHT = 0.4
 # The constant part of a text asks too, but not for something new each time.
 
@@ -81,6 +84,23 @@ class Contribution(msgspec.Struct):
     answer: Answer | None = None
     windows: recurrence.Windows | None = None
     measured: tuple[Answer | None, bytes] | None = None
+
+
+def expecting(item: Contribution) -> Contribution:
+    """Return a pending contribution as if the answer that its budget is made for had come.
+
+    Where nothing of a subject's answers is known yet, hundreds of requests at once would be over
+    before the first answer tells what they are. Only wording that asks for training material, and
+    budgets near the ceiling, are taken at their word.
+    """
+    sampling = item.sampling
+    budget = sampling.max_tokens or sampling.thinking_tokens
+    near = max(measures.ceiling(sampling), measures.thinking(sampling))
+    bold = near >= _NEAR_THE_CEILING or any(hit.family in _BOLD for hit in item.features.hits)
+    if item.answer is not None or item.tools or not item.single or not budget or not bold:
+        return item
+    answer = Answer(output_chars=min(budget, _MOST_EXPECTED_CHARS))
+    return msgspec.structs.replace(item, answer=answer, measured=None)
 
 
 class Share(msgspec.Struct, frozen=True, gc=False):
