@@ -251,7 +251,7 @@ def test_a_key_leaves_that_table_with_its_first_answer() -> None:
 
 def test_pending_records_of_unverified_keys_count_for_what_they_share() -> None:
     """4,000 fresh keys at once are one template with 4,000 requests."""
-    driver, plays = Driver(), tutor(Random(1))
+    driver, plays = Driver(throttle_logit=90, block_logit=99), tutor(Random(1))
     tickets = [driver.admit(Caller(f"fresh-{number}"), next(plays)) for number in range(30)]
     template = subjects_of(tickets[-1], SubjectKind.TEMPLATE)[0]
     assert exchanges(driver, template) == 30
