@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 CONNECTIONS: Final = 16
+PATIENCE_SECONDS: Final = 120.0
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _OK: Final = b"HTTP/1.1 200 "
 _LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
@@ -42,7 +43,8 @@ async def load(port: int, calls: Iterable[Call], *, connections: int = CONNECTIO
     """Make requests of a server on this machine as fast as it answers.
 
     Raises:
-        MeasurementError: if an answer is not 200, or a connection is closed before the end.
+        MeasurementError: if an answer is not 200, or a connection is closed before the end, or the
+            server takes longer than anybody has patience for.
 
     """
     loop = asyncio.get_running_loop()
@@ -54,8 +56,12 @@ async def load(port: int, calls: Iterable[Call], *, connections: int = CONNECTIO
         begun = perf_counter()
         for client in clients:
             client.next()
-        await run.ended
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await run.ended
         return Load(len(requests) / (perf_counter() - begun), run.latencies)
+    except TimeoutError:
+        message = f"a server answered {len(run.latencies)} of {len(requests)} requests"
+        raise MeasurementError(message) from None
     finally:
         await asyncio.gather(*(client.close() for client in clients))
 

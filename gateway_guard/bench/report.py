@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Final
+
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -60,15 +65,21 @@ class Flood(msgspec.Struct, frozen=True):
     rss: int
 
 
+Remark = tuple[str, str]
+
+
 class Report(msgspec.Struct):
-    """One run; a part that was not measured is ``None``. ``remarks`` are for people."""
+    """One run; a part that was not measured is ``None``.
+
+    ``remarks`` on a part are for people: what, and what was found.
+    """
 
     in_process: InProcess | None = None
     kept: Kept | None = None
     proxy: Proxy | None = None
     scale: Scale | None = None
     flood: Flood | None = None
-    remarks: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    remarks: dict[str, list[Remark]] = {}
 
 
 Row = tuple[str, str, str]
@@ -110,12 +121,10 @@ def _rounded(value: object) -> object:
 def as_table(report: Report) -> str:
     """Return the report as a table: what, how much, and the budget where there is one."""
     rows: list[Row] = [("", "measured", "budget")]
-    rows += _in_process_rows(report.in_process) if report.in_process else []
-    rows += _kept_rows(report.kept) if report.kept else []
-    rows += _proxy_rows(report.proxy) if report.proxy else []
-    rows += _scale_rows(report.scale) if report.scale else []
-    rows += _flood_rows(report.flood) if report.flood else []
-    rows += [(what, found, "") for what, found in report.remarks]
+    for name, rows_of in _ROWS.items():
+        part = getattr(report, name)
+        rows += rows_of(part) if part is not None else []
+        rows += [(f"  {what}", found, "") for what, found in report.remarks.get(name, ())]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(_line(row, widths) for row in rows)
 
@@ -159,6 +168,15 @@ def _scale_rows(part: Scale) -> list[Row]:
 def _flood_rows(part: Flood) -> list[Row]:
     bound = f"{part.rss_bound / _MIB:.0f} MiB"
     return [("memory: resident after the floods", f"{part.rss / _MIB:.0f} MiB", bound)]
+
+
+_ROWS: Final[dict[str, Callable[[Any], list[Row]]]] = {
+    "in_process": _in_process_rows,
+    "kept": _kept_rows,
+    "proxy": _proxy_rows,
+    "scale": _scale_rows,
+    "flood": _flood_rows,
+}
 
 
 def _us(value: float) -> str:
