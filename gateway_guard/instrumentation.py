@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import structlog
@@ -19,6 +20,18 @@ OVERHEADS_KEPT = 8192
 """The newest overheads are kept, one a request."""
 
 _log = structlog.get_logger("gateway_guard")
+_LATEST_INSTANT = 253_402_300_799  # the end of the year 9999, as far as dates go
+
+
+def utc(at: float | None) -> str | None:
+    """Return a wall-clock instant as ISO 8601 in UTC, to the second; ``None`` where there is none.
+
+    What the calendar does not know of is the nearest instant that it does.
+    """
+    if at is None:
+        return None
+    at = min(max(0, int(at)), _LATEST_INSTANT)
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
 class Instrumentation:

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from gateway_guard.instrumentation import OVERHEADS_KEPT, Contained, Instrumentation
+from gateway_guard.instrumentation import OVERHEADS_KEPT, Contained, Instrumentation, utc
 from tests.callers import ask, asking, guarded, scope_of
 from tests.upstreams import model
 
@@ -36,6 +36,20 @@ def test_events_are_dotted_below_the_packages_name() -> None:
     assert logs == [
         {"event": "gateway_guard.verdict", "action": "block", "log_level": "info"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        (None, None),
+        (1_800_000_000.9, "2027-01-15T08:00:00Z"),
+        (-1.0, "1970-01-01T00:00:00Z"),
+        (1e12, "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_instants_are_shown_as_dates_that_exist(at: float | None, shown: str | None) -> None:
+    """In UTC, since a fleet has many time zones."""
+    assert utc(at) == shown
 
 
 def test_only_the_newest_overheads_are_kept() -> None:

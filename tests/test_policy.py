@@ -346,3 +346,30 @@ def test_an_expired_entitlement_is_logged_once(tmp_path: Path) -> None:
     assert log["event"] == "gateway_guard.entitlement_expired"
     assert (log["key_id"], log["purpose"]) == (KEY.hex(), "licensed distillation")
     assert log["organisation"] is None
+    assert log["expired"] == "2026-12-02T00:00:00Z"
+
+
+def test_an_expired_entitlement_of_an_end_user_is_logged_with_his_name(tmp_path: Path) -> None:
+    """One key may have many of them."""
+    path = write(
+        tmp_path / "policy.toml",
+        entitlement(f"key_id = '{KEY.hex()}'\nend_user = 'team-7'", expires="2026-01-01"),
+    )
+    with capture_logs() as logs:
+        PolicyFile(load_settings(policy=path), NOW)
+    assert [(log["key_id"], log["end_user"]) for log in logs] == [(KEY.hex(), "team-7")]
+
+
+def test_an_entitlement_of_another_subject_than_a_key_is_an_error() -> None:
+    """Log lines hold two ids, and only one of them is a key's."""
+    with pytest.raises(ConfigurationError, match="something else than a key") as caught:
+        parse_policy(entitlement(f"key_id = '03{'ab' * 15}'"))
+    assert caught.value.hint == "use key_id, not subject_id"
+    assert caught.value.data == {"line": 1}
+
+
+def test_a_grant_that_does_not_exist_names_those_that_do() -> None:
+    """With the line that it stands on."""
+    with pytest.raises(ConfigurationError, match="line 3") as caught:
+        parse_policy(entitlement("organisation = 'Org'", "allow"))
+    assert caught.value.hint == '`grant` is "exempt" or "watch"'

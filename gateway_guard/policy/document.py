@@ -16,7 +16,13 @@ from gateway_guard.settings import nearest
 
 _KEY_ID: Final = re.compile(r"[0-9a-fA-F]{32}")
 _KEY_ID_ADVICE: Final = "not an id as `gateway-guard key-id` prints it, 32 hexadecimal digits"
+_ID_OF_A_KEY: Final = "01"  # the first byte of an id is its kind
 _GRANTS: Final = {"exempt": Action.PASS, "watch": Action.WATCH}
+_NO_KEY: Final = "`key_id` is the id of something else than a key"
+_HINTS: Final = {
+    _NO_KEY: "use key_id, not subject_id",
+    "Invalid enum value": "`grant` is " + " or ".join(f'"{name}"' for name in _GRANTS),
+}
 _PLACE: Final = re.compile(r"(?P<reason>.*) - at `(?:key in )?\$\.?(?P<table>\w*)(?P<rest>[^`]*)`")
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`")
 
@@ -44,6 +50,8 @@ class _EntitlementTable(msgspec.Struct, forbid_unknown_fields=True):
             _reject("`end_user` needs the `key_id` under which it appears")
         if self.key_id is not None and not _KEY_ID.fullmatch(self.key_id):
             _reject(f"`key_id` is {_KEY_ID_ADVICE}")
+        if self.key_id is not None and not self.key_id.startswith(_ID_OF_A_KEY):
+            _reject(_NO_KEY)
         if "" in {self.purpose.strip(), self.end_user, self.organisation}:
             _reject("`purpose`, `end_user` and `organisation` may not be empty")
         if not isinstance(self.expires, date):
@@ -162,7 +170,8 @@ def _explain(message: str, text: str) -> ConfigurationError:
     line = _line_of(text, table, int(index[1]) if index else 0, field)
     known = nearest(field, _KNOWN_NAMES.get(table, ())) if unknown else None
     where = f" (in {table or 'the file'}, line {line})"
-    hint = f"did you mean `{known}`?" if known else ""
+    hint = next((found for begun, found in _HINTS.items() if reason.startswith(begun)), "")
+    hint = f"did you mean `{known}`?" if known else hint
     return ConfigurationError(reason + where, hint=hint, line=line)
 
 

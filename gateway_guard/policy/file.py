@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from gateway_guard.exceptions import ConfigurationError
+from gateway_guard.instrumentation import utc
 from gateway_guard.policy.document import parse_policy
 from gateway_guard.policy.rules import Entitlement, Policy
 from gateway_guard.settings import format_size
@@ -87,9 +88,10 @@ class PolicyFile:
                 _log.warning(
                     "gateway_guard.entitlement_expired",
                     key_id=entry.key.hex() if entry.key else None,
+                    end_user=entry.end_user,
                     organisation=entry.organisation,
                     purpose=entry.purpose,
-                    expires_at=entry.expires_at,
+                    expired=utc(entry.expires_at),
                 )
         self._told = set(expired)
 
