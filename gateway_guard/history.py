@@ -7,6 +7,7 @@ for a week or two.
 
 from __future__ import annotations
 
+from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ _BYTES_AN_ELEMENT = 72
 _BYTES_OF_HITS = 1024
 _PAIRS_LOOKED_UP = 8
 _LATEST_KEPT = 16384
+_VOUCHES = 4
 _MASK = (1 << 64) - 1
 
 
@@ -39,6 +41,7 @@ class History:
         self._hits: LRUCache[int, tuple[CueHit, ...]] = LRUCache(
             max(1, size_bytes // 4 // _BYTES_OF_HITS)
         )
+        self._vouched: LRUCache[int, int] = LRUCache(_LATEST_KEPT)
         self._latest: LRUCache[int, float] = LRUCache(_LATEST_KEPT)
         self._secret = secret
 
@@ -57,14 +60,15 @@ class History:
         """Return for how many seconds the key has had the newest pair that is repeated.
 
         ``None`` where it repeats none, infinity where the answer was served long ago; ``at`` is
-        monotonic seconds.
+        monotonic seconds. A pair vouches for a few exchanges only: people try again and go back,
+        but nobody goes on from the same answer for ever.
         """
-        for _, (asked, answered) in zip(
-            range(_PAIRS_LOOKED_UP), _pairs(exchange.turns), strict=False
-        ):
+        for asked, answered in islice(_pairs(exchange.turns), _PAIRS_LOOKED_UP):
             pair = _join(key_hash, self._digest(asked), self._digest(answered))
             if pair in self._pairs:
-                return at - self._latest.get(pair, -inf)
+                vouched = self._vouched.get(pair, 0) + 1
+                self._vouched[pair] = vouched
+                return at - self._latest.get(pair, -inf) if vouched <= _VOUCHES else None
         return None
 
     def remember_texts(

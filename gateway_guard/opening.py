@@ -53,7 +53,7 @@ class Opening:
         ticket = self._ticket(principal, key, exchange, features, now)
         ticket.terms = terms
         ticket.verified = first_at is not None and principal.key not in memory.revoked
-        ticket.contribution.young = self._powers.young(first_at, now)
+        ticket.contribution.young = self._powers.young(hash_of(key.id), first_at, now)
         self._pending.hold(ticket, self._subjects(ticket, exchange, features, now), now)
         return ticket
 
@@ -112,7 +112,9 @@ def _unattended(exchange: Exchange, had_seconds: float) -> bool:
     Agents do that too, but they send the results of tools; a program that talks to itself sends
     text.
     """
-    newest = exchange.turns[-1]
-    return (
-        had_seconds < _READING_SECONDS and newest.role == "user" and not exchange.tool_definitions
-    )
+    if had_seconds >= _READING_SECONDS:
+        return False
+    for turn in reversed(exchange.turns):
+        if turn.role in {"tool", "assistant"}:
+            return turn.role == "assistant"
+    return True

@@ -192,9 +192,16 @@ def test_an_agent_with_tools_may_be_as_fast_as_it_likes() -> None:
     """Its own tools answer at once."""
     driver = Driver()
     driver.ask(ALICE, FIRST)
-    assert not counts_as_single(driver, goes_on(PAIR, tools=3))
+    assert counts_as_single(driver, goes_on(PAIR, tools=3))
     result = spoken(("user", PAIR[0]), ("assistant", PAIR[1]), ("tool", "12 files"))
     assert not counts_as_single(driver, result)
+
+
+def test_a_pair_vouches_for_a_few_exchanges_only() -> None:
+    """One genuine answer, replayed before every request, makes no conversation."""
+    driver = talked()
+    vouched = [not counts_as_single(driver, goes_on(PAIR)) for _ in range(6)]
+    assert vouched == [True] * 4 + [False] * 2
 
 
 # --- nothing is read twice, nothing is kept for ever ----------------------------------------------

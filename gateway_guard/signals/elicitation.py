@@ -9,8 +9,9 @@ _FAMILY = "elicitation"
 
 
 def reasoning_elicitation(view: View) -> Evidence | None:
-    """Speak when the constant part asks for reasoning to be written out."""
-    return _cue(view, "reasoning_elicitation", Slot.REASONING_CUE, "asks for reasoning")
+    """Speak when the constant part asks for reasoning to be written out, and nobody reads it."""
+    single = view.share(Slot.SINGLE)
+    return _cue(view, "reasoning_elicitation", Slot.REASONING_CUE, "asks for reasoning", single)
 
 
 def synthesis_elicitation(view: View) -> Evidence | None:
@@ -23,9 +24,10 @@ def extraction_phrase(view: View) -> Evidence | None:
     return _cue(view, "extraction_phrase", Slot.EXTRACTION_CUE, "carries a published phrase")
 
 
-def _cue(view: View, signal: str, slot: Slot, says: str) -> Evidence | None:
+def _cue(view: View, signal: str, slot: Slot, says: str, weight: float = 1.0) -> Evidence | None:
+    """Say how often a cue came; a conversation around it, which can be staged, does not ease it."""
     if view.exchanges < view.minimum:
         return None
-    share, single = view.share(slot), view.share(Slot.SINGLE)
-    value = ramp(share, 0.15, 0.7) * single
+    share = view.share(slot)
+    value = weight * ramp(share, 0.15, 0.7)
     return Evidence(signal, _FAMILY, value, f"{says} in {share:.0%} of exchanges")
