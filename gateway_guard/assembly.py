@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import TTLCache
 
@@ -37,6 +37,16 @@ _FEW_REFUSALS = 5
 _LONGEST_PATH = 256
 
 
+class Starts(NamedTuple):
+    """When a deployment's guard first started, and when this process did, wall-clock seconds.
+
+    What is known of keys' ages does not outlive a process.
+    """
+
+    first_at: float
+    this_at: float
+
+
 class Guard:
     """The parts of one mounted guard.
 
@@ -59,7 +69,7 @@ class Guard:
         self.engine = build_engine(
             settings,
             secret,
-            first_started_at=first_started_at(settings, now.wall),
+            starts=Starts(first_started_at(settings, now.wall), now.wall),
             policy=lambda: self.policy.current,
             instruments=self.instruments,
         )
@@ -111,11 +121,11 @@ def build_engine(
     settings: Settings,
     secret: bytes,
     *,
-    first_started_at: float,
+    starts: Starts,
     policy: Callable[[], Policy],
     instruments: Instrumentation,
 ) -> Engine:
-    """Build an engine; ``first_started_at`` is when this deployment's guard first ran (wall)."""
+    """Build an engine for a guard that started at these instants."""
     rules = Rules(
         assessment=Assessment(
             ladder=ladder(settings, secret),
@@ -129,7 +139,8 @@ def build_engine(
             jitter=settings.jitter,
             secret=derived(secret, b"pacing"),
         ),
-        warm_at=first_started_at + settings.warmup,
+        warm_at=starts.first_at + settings.warmup,
+        aged_at=starts.this_at + settings.warmup,
         young_seconds=settings.young,
         answer_timeout_seconds=settings.answer_timeout,
         read_budget=settings.read_budget,

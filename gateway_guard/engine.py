@@ -45,6 +45,7 @@ class Rules(msgspec.Struct, frozen=True):
     assessment: Assessment
     pacing: Pacing
     warm_at: float
+    aged_at: float
     young_seconds: float
     answer_timeout_seconds: float
     read_budget: int
@@ -69,7 +70,12 @@ class Engine:
         self.instruments = instruments
         self.listeners: list[Callable[[Decision], None]] = []
         self._policy = policy
-        self._powers = Powers(memory, warm_at=rules.warm_at, young_seconds=rules.young_seconds)
+        self._powers = Powers(
+            memory,
+            warm_at=rules.warm_at,
+            aged_at=rules.aged_at,
+            young_seconds=rules.young_seconds,
+        )
         self._pending = PendingRecords(rules.answer_timeout_seconds)
         self._opening = Opening(memory, self._powers, self._pending, secret, rules.read_budget)
         self._settled: list[Ticket] = []
@@ -177,8 +183,9 @@ class Engine:
         if standing is not None and standing.action == Action.BLOCK:
             lapse(standing, now.wall)
         before = standing.action if standing is not None else Action.PASS
-        warming = self._powers.warming(now)
-        standing = self.rules.assessment.assess(self.memory, subject, now, warming=warming)
+        warming, aged = self._powers.warming(now), self._powers.knows_ages(now)
+        assess = self.rules.assessment.assess
+        standing = assess(self.memory, subject, now, warming=warming, aged=aged)
         if standing.action != before:
             self._tell(ticket, subject, standing)
 

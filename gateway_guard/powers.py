@@ -21,26 +21,28 @@ if TYPE_CHECKING:
 class Powers:
     """Knows how old keys are and since when they have used a template."""
 
-    def __init__(self, memory: Memory, *, warm_at: float, young_seconds: float) -> None:
-        """Treat nobody as young before ``warm_at``, wall-clock seconds."""
+    def __init__(
+        self, memory: Memory, *, warm_at: float, aged_at: float, young_seconds: float
+    ) -> None:
+        """Block nobody before ``warm_at``, call nobody young before ``aged_at`` (wall clock)."""
         self._memory = memory
         self._warm_at = warm_at
+        self._aged_at = aged_at
         self._young_seconds = young_seconds
 
     def warming(self, now: Instant) -> bool:
-        """Tell whether the guard has run too briefly to know which keys are old."""
+        """Tell whether the guard has run too briefly since its first start to block anybody."""
         return now.wall < self._warm_at
 
-    def young(self, first_at: float | None, now: Instant) -> bool:
-        """Tell whether a key whose first answer came at ``first_at`` is known to be young.
+    def knows_ages(self, now: Instant) -> bool:
+        """Tell whether this process has run for long enough to know which keys are old."""
+        return now.wall >= self._aged_at
 
-        While the guard warms, and once ages were lost, nobody's age is known.
-        """
-        if self.warming(now):
+    def young(self, key_hash: int, first_at: float | None, now: Instant) -> bool:
+        """Tell whether a key whose first answer came at ``first_at`` is known to be young."""
+        if not self.knows_ages(now) or self._memory.ages.uncertain(key_hash, first_at):
             return False
-        if first_at is None:
-            return not self._memory.ages.overflowed
-        return now.wall - first_at < self._young_seconds
+        return first_at is None or now.wall - first_at < self._young_seconds
 
     def most(self, subject: Subject, ticket: Ticket, standing: Standing, now: Instant) -> Action:
         """Return the most that a subject may impose on this request."""
@@ -55,15 +57,16 @@ class Powers:
 
         It does when it is young, or first came with it after the evidence against it began.
         """
-        if self.warming(now):
+        if not self.knows_ages(now):
             return False
         if ticket.contribution.young:
             return True
         uses = self._memory.first_uses
-        first_at = uses.get(hash_of(shared) ^ ticket.contribution.key_hash)
-        if first_at is None:
-            return not uses.overflowed
-        return first_at > standing.watched_at
+        use = hash_of(shared) ^ ticket.contribution.key_hash
+        first_at = uses.get(use)
+        if uses.uncertain(use, first_at):
+            return False
+        return first_at is None or first_at > standing.watched_at
 
     def suspected_in_key(self, template: bytes, ticket: Ticket, now: Instant) -> bool:
         """Tell whether a template is suspected and the key answers only for its own use of it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from gateway_guard.actions import Action
-from gateway_guard.assembly import build_engine
+from gateway_guard.assembly import Starts, build_engine
 from gateway_guard.exchange import Answer, Exchange, Outcome, Sampling, Turn, text_digest
 from gateway_guard.instrumentation import Instrumentation
 from gateway_guard.memory import derived
@@ -137,7 +137,7 @@ class Driver:
         self.engine = build_engine(
             self.settings,
             SECRET,
-            first_started_at=START_AT,
+            starts=Starts(START_AT, START_AT),
             policy=lambda: self.policy,
             instruments=self.instruments,
         )
@@ -219,9 +219,9 @@ class Driver:
 
 
 def answer_of(asked: Play) -> Answer:
-    """Return what the guard sees of a prepared answer."""
+    """Return what the guard sees of a prepared answer, as often as it was asked for."""
     return Answer(
-        output_chars=len(asked.answer),
+        output_chars=len(asked.answer) * max(1, asked.exchange.sampling.answers),
         reasoning_chars=asked.reasoning_chars,
         finish="stop",
         digests=(digest(asked.answer),),

@@ -11,6 +11,7 @@ from gateway_guard.actions import Action
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import ROW
 from gateway_guard.standing import Standing, Standings
+from gateway_guard.subjects import hash_of
 from tests.driving import HOUR, Caller, Driver, play, subjects_of
 from tests.traffic import HARVESTS, prose, tutor
 
@@ -113,7 +114,13 @@ def test_a_key_that_was_there_before_the_flood_is_old_after_it() -> None:
         one_request_keys(driver, rng, number)
         number += 1
     assert not driver.ask(early, play("Am I old?")).contribution.young
-    assert not driver.ask(Caller("unseen"), play("Am I?"), status=500).contribution.young
+    ages = driver.memory.ages
+    lost = next(
+        caller
+        for caller in (Caller(f"unseen {number}") for number in range(10_000))
+        if ages.uncertain(hash_of(caller.principal.key), None)
+    )
+    assert not driver.ask(lost, play("Am I?"), status=500).contribution.young
 
 
 # --- standings ------------------------------------------------------------------------------------

@@ -7,9 +7,12 @@ from random import Random
 import pytest
 
 from gateway_guard.actions import Action
+from gateway_guard.memory import Memory
+from gateway_guard.powers import Powers
 from gateway_guard.principal import SubjectKind
 from gateway_guard.standing import Standing
-from gateway_guard.subjects import POWERS
+from gateway_guard.subjects import POWERS, hash_of
+from gateway_guard.timeline import Instant
 from tests.driving import DAY, Caller, Driver, Play, play, subjects_of
 from tests.traffic import prose
 
@@ -290,7 +293,7 @@ def test_once_ages_were_lost_a_missing_one_makes_nobody_young() -> None:
     ages = driver.memory.ages
     assert driver.ask(Caller("unseen"), letter(1), status=500).contribution.young
     number = 0
-    while not ages.overflowed:
+    while not ages.uncertain(hash_of(Caller("unseen-too").principal.key), None):
         number += 1
         ages.add(number * 0x9E3779B97F4A7C15 % 2**64, driver.now.wall)
     assert not driver.ask(Caller("unseen-too"), letter(1), status=500).contribution.young
@@ -304,8 +307,18 @@ def test_once_first_uses_were_lost_a_missing_one_convicts_no_old_key() -> None:
     driver.wait(30 * DAY)
     uses = driver.memory.first_uses
     number = 0
-    while not uses.overflowed:
+    use = hash_of(template(driver)) ^ hash_of(old.principal.key)
+    while not uses.uncertain(use, None):
         number += 1
         uses.add(number * 0x9E3779B97F4A7C15 % 2**64, driver.now.wall)
     convict(driver, template(driver))
     assert imposed(driver, old, letter(7)) == Action.WATCH
+
+
+def test_after_a_restart_nobody_is_young_until_the_process_has_run_for_a_warmup() -> None:
+    """Ages do not outlive a process, and an old key must not come back young."""
+    memory = Memory(2**20, b"secret")
+    powers = Powers(memory, warm_at=0.0, aged_at=100.0, young_seconds=DAY)
+    assert not powers.warming(Instant(50.0, 50.0))
+    assert not powers.young(7, None, Instant(50.0, 50.0))
+    assert powers.young(7, None, Instant(100.0, 100.0))

@@ -14,9 +14,10 @@ _LATEST = (1 << 32) - 1
 class InstantTable:
     """An instant for each of many 64-bit hashes, 12 bytes an entry, set-associative.
 
-    The first instant given for a hash is kept. Once an entry had to make room, ``overflowed`` is
-    true and a missing entry means that nothing is known, not that there was nothing. The hashes 0
-    and 1 share an entry, because 0 marks an empty place.
+    The first instant given for a hash is kept. Where an entry had to make room, a missing one means
+    that nothing is known, not that there was nothing, and one that came later may have been there
+    before: both are ``uncertain``. The hashes 0 and 1 share an entry, because 0 marks an empty
+    place.
     """
 
     def __init__(self, size_bytes: int) -> None:
@@ -25,6 +26,7 @@ class InstantTable:
         self._buckets = 1 << (buckets.bit_length() - 1)
         self._hashes = np.zeros(self._buckets * _WAYS, dtype=np.uint64).data
         self._instants = np.zeros(self._buckets * _WAYS, dtype=np.uint32).data
+        self._lost_at = np.zeros(self._buckets, dtype=np.uint32).data
         self.overflowed = False
 
     def get(self, hash_: int) -> float | None:
@@ -32,14 +34,20 @@ class InstantTable:
         place = self._place(hash_ or 1)
         return None if place < 0 else float(self._instants[place])
 
+    def uncertain(self, hash_: int, at: float | None) -> bool:
+        """Tell whether a hash may have had an instant before ``at``, the one it has now, if any."""
+        lost_at = self._lost_at[(hash_ or 1) % self._buckets]
+        return lost_at > 0 and (at is None or at >= lost_at)
+
     def add(self, hash_: int, at: float) -> float:
         """Keep ``at`` for a hash unless it has an instant already; return the one it has now."""
         hash_ = hash_ or 1
         place = self._place(hash_)
         if place < 0:
-            place = self._room(hash_)
+            instant = max(0, min(int(at), _LATEST))
+            place = self._room(hash_, instant)
             self._hashes[place] = hash_
-            self._instants[place] = max(0, min(int(at), _LATEST))
+            self._instants[place] = instant
         return float(self._instants[place])
 
     def _place(self, hash_: int) -> int:
@@ -50,13 +58,15 @@ class InstantTable:
                 return place
         return -1
 
-    def _room(self, hash_: int) -> int:
+    def _room(self, hash_: int, instant: int) -> int:
         """Return an empty place, or that of the youngest: an old key must not come back young."""
-        start = (hash_ % self._buckets) * _WAYS
+        bucket = hash_ % self._buckets
+        start = bucket * _WAYS
         for place in range(start, start + _WAYS):
             if not self._hashes[place]:
                 return place
         self.overflowed = True
+        self._lost_at[bucket] = self._lost_at[bucket] or max(1, instant)
         return max(range(start, start + _WAYS), key=self._instants.__getitem__)
 
 
@@ -88,7 +98,10 @@ class TwoPaneSet:
         age = 0.0 if self._turned_at is None else at - self._turned_at
         if self._turned_at is None or age >= 2 * self._pane_seconds:
             self._older, self._newer, self._turned_at = set(), set(), at
-        elif age >= self._pane_seconds or self._is_full_without(hash_):
+        elif age >= self._pane_seconds:
+            self._older, self._newer = self._newer, set()
+            self._turned_at += self._pane_seconds
+        elif self._is_full_without(hash_):
             self._older, self._newer, self._turned_at = self._newer, set(), at
         self._newer.add(hash_)
 
