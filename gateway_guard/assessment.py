@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,8 @@ from gateway_guard.subjects import MINIMUM_SAMPLE, POWERS, Subject
 from gateway_guard.verdict import Ladder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway_guard.memory import Memory
     from gateway_guard.profile import Reading
     from gateway_guard.scoring import Score
@@ -30,23 +33,44 @@ class Assessment(msgspec.Struct, frozen=True):
     ladder: Ladder
     minimum: float
 
-    def assess(self, memory: Memory, subject: Subject, now: Instant, *, warming: bool) -> Standing:
+    def assess(
+        self, memory: Memory, subject: Subject, now: Instant, *, warming: bool, aged: bool
+    ) -> Standing:
         """Score a subject and move its standing; return the standing it has now.
 
-        While the guard is warming, a throttle is the most severe action.
+        While the guard is warming, a throttle is the most severe action; until it is ``aged``,
+        nothing speaks that depends on age.
         """
         row, elapsed = memory.subjects.project(subject, now)
         reading = profile.read(row, elapsed, now.wall)
-        score = best_score(subject, reading, minimum=self.minimum, aged=not warming)
-        most = min(POWERS[subject.kind], Action.THROTTLE if warming else Action.BLOCK)
+        score = best_score(subject, reading, minimum=self.minimum, aged=aged)
         standing = memory.standings.get(subject.id) or Standing()
-        verdict.judge(standing, score, self.ladder, most=most, now=now.wall)
+        most = min(POWERS[subject.kind], Action.THROTTLE if warming else Action.BLOCK)
+        with _confirmed(standing, now.wall, counted=subject.exchanges >= MINIMUM_SAMPLE):
+            verdict.judge(standing, score, self.ladder, most=most, now=now.wall)
         if standing.action > Action.PASS or standing.offences:
             memory.standings.keep(subject.id, standing)
         else:
             memory.standings.forget(subject.id)
         _schedule(subject, reading, standing)
         return standing
+
+
+@contextmanager
+def _confirmed(standing: Standing, now: float, *, counted: bool) -> Iterator[None]:
+    """Judge anew a throttle that only pending exchanges had brought, once some have been counted.
+
+    Their answers may tell that it was none; if not, it goes on where it was.
+    """
+    above, returns = standing.above, standing.returns
+    confirming = standing.provisional and counted
+    if confirming:
+        standing.until_at = min(standing.until_at, now)
+    yield
+    throttled = standing.action == Action.THROTTLE
+    if confirming and throttled:
+        standing.above, standing.returns = above, returns
+    standing.provisional = throttled and not counted
 
 
 def best_score(subject: Subject, reading: Reading, *, minimum: float, aged: bool) -> Score:

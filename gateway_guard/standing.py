@@ -17,7 +17,7 @@ class Standing:
     Instants are wall-clock seconds, except ``paced_at``, ``retry_at`` and ``told_at``, which are
     monotonic. ``above`` counts the exchanges admitted while the score stood above the threshold.
     From ``told_at`` on requests were told to come at ``retry_at``: ``early`` counts those that came
-    before, ``told`` those that may.
+    before, ``told`` those that may. ``provisional`` says that only pending exchanges brought it.
     """
 
     action: Action = Action.PASS
@@ -34,6 +34,7 @@ class Standing:
     told: int = 0
     offences: int = 0
     returns: int = 0
+    provisional: bool = False
     refused: int = 0
     families: frozenset[str] = field(default_factory=frozenset)
 

@@ -89,7 +89,7 @@ def test_every_slot_gets_what_it_is_named_for() -> None:
         features([1, 2, 3], hits=(CueHit(Cue.RUBRIC, 2),)),
         sampling=Sampling(
             temperature=0.0,
-            max_tokens=2896,
+            max_tokens=6889,
             thinking_tokens=8192,
             answers=2,
             logprobs=True,
@@ -148,7 +148,7 @@ def test_a_bare_exchange_adds_next_to_nothing() -> None:
 
 def test_observed_history_is_not_held_against_anybody() -> None:
     """Long answers and large budgets count in single exchanges only."""
-    sampling = Sampling(max_tokens=8192, thinking_tokens=16_384)
+    sampling = Sampling(max_tokens=16_384, thinking_tokens=16_384)
     for single, value in ((True, 1.0), (False, 0.0)):
         item = contribution(sampling=sampling, answer=LONG_ANSWER, single=single)
         found = slots(add(profile.empty(), [item]))
