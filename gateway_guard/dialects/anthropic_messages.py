@@ -103,12 +103,12 @@ def _exchange(request: _Request, body_bytes: int) -> Exchange | None:
         return None
     return Exchange(
         dialect=AnthropicMessages.name,
-        model=request.model,
+        model=sampling.model_name(request.model),
         turns=turns,
         sampling=_sampling(request),
         stream=request.stream is True,
         tool_definitions=len(request.tools or ()),
-        end_user=(request.metadata or _NO_METADATA).user_id or None,
+        end_user=sampling.end_user_name((request.metadata or _NO_METADATA).user_id),
         body_bytes=body_bytes,
     )
 
@@ -120,7 +120,7 @@ def _sampling(request: _Request) -> Sampling:
         top_p=sampling.finite(request.top_p),
         max_tokens=sampling.token_count(request.max_tokens),
         thinking_tokens=sampling.thinking_budget(request.thinking),
-        effort=output.effort,
+        effort=sampling.known_effort(output.effort),
         stops=sampling.stop_count(request.stop_sequences),
         structured=bool(output.format or request.output_format),
     )

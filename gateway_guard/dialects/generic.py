@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway_guard.dialects import sampling
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.generic_answers import GRAMMAR
 from gateway_guard.dialects.generic_sampling import find_sampling
@@ -54,7 +55,7 @@ class Generic:
         fields = data if isinstance(data, dict) else {}
         return Exchange(
             dialect=self.name,
-            model=_model(fields, path),
+            model=sampling.model_name(_model(fields, path)),
             turns=found.turns,
             sampling=find_sampling(fields, found.answers),
             stream=fields.get("stream") is True or "stream" in path.rpartition("/")[2].lower(),
@@ -87,7 +88,7 @@ def _end_user(fields: dict[str, object]) -> str | None:
     inner = metadata.get("user_id") if isinstance(metadata, dict) else None
     for name in (fields.get("safety_identifier"), fields.get("user"), inner):
         if isinstance(name, str) and name:
-            return name
+            return sampling.end_user_name(name)
     return None
 
 

@@ -59,13 +59,12 @@ def find_sampling(data: dict[str, object], answers: int) -> Sampling:
     drawn = sampling.answer_count(*(coerced(fields.get(name), int) for name in _ANSWERS))
     stops = first(fields, _STOPS)
     bias = fields.get("logitbias")
-    effort = first(fields, _EFFORTS)
     return Sampling(
         temperature=sampling.finite(coerced(fields.get("temperature"), float)),
         top_p=sampling.finite(coerced(fields.get("topp"), float)),
         max_tokens=_tokens(fields, _LIMITS),
         thinking_tokens=_tokens(fields, _BUDGETS),
-        effort=effort if isinstance(effort, str) else None,
+        effort=sampling.known_effort(first(fields, _EFFORTS)),
         answers=sampling.answer_count(drawn * answers),
         stops=sampling.stop_count(stops if isinstance(stops, str | list) else None),
         logprobs=bool(first(fields, _LOGPROBS)),

@@ -120,7 +120,7 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
         return None
     return Exchange(
         dialect=OpenAIChat.name,
-        model=_model_in(path.rstrip("/")) or request.model,
+        model=sampling.model_name(_model_in(path.rstrip("/")) or request.model),
         turns=turns,
         sampling=_sampling(request),
         stream=request.stream is True,
@@ -133,7 +133,7 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
 def _end_user(request: _Request) -> str | None:
     metadata = request.metadata
     named = None if metadata is None else metadata.user_id
-    return request.safety_identifier or request.user or named or None
+    return sampling.end_user_name(request.safety_identifier or request.user or named)
 
 
 def _model_in(path: str) -> str | None:
@@ -152,7 +152,7 @@ def _sampling(request: _Request) -> Sampling:
         top_p=sampling.finite(request.top_p),
         max_tokens=sampling.token_count(request.max_tokens if limit is None else limit),
         thinking_tokens=sampling.thinking_budget(request.thinking, reasoning.max_tokens),
-        effort=request.reasoning_effort or reasoning.effort,
+        effort=sampling.known_effort(request.reasoning_effort or reasoning.effort),
         answers=sampling.answer_count(request.n, request.best_of),
         stops=sampling.stop_count(request.stop),
         logprobs=bool(request.logprobs),

@@ -7,6 +7,10 @@ import msgspec
 _MOST_TOKENS = 2**31 - 1
 _MOST_ANSWERS = 2**14
 _LARGEST_NUMBER = 1e6
+_MOST_NAME_CHARS = 256
+_MOST_END_USER_CHARS = 512
+_EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})
+_MOST_EFFORT_CHARS = max(map(len, _EFFORTS))
 
 
 class Metadata(msgspec.Struct, gc=False):
@@ -40,6 +44,24 @@ def finite(number: float | None) -> float | None:
 def token_count(number: int | None) -> int | None:
     """Return a limit on tokens, at most 2^31 - 1; a negative one is no limit."""
     return None if number is None or number < 0 else min(number, _MOST_TOKENS)
+
+
+def known_effort(effort: object) -> str | None:
+    """Return one of the efforts that servers know, in lower case, ``None`` for everything else."""
+    if not isinstance(effort, str) or len(effort) > _MOST_EFFORT_CHARS:
+        return None
+    effort = effort.lower()
+    return effort if effort in _EFFORTS else None
+
+
+def model_name(name: str) -> str:
+    """Return the name of a model, cut where no name is longer: it outlives the request."""
+    return name[:_MOST_NAME_CHARS]
+
+
+def end_user_name(name: str | None) -> str | None:
+    """Return whom a request names, cut likewise, ``None`` where it names nobody."""
+    return name[:_MOST_END_USER_CHARS] if name else None
 
 
 def answer_count(*numbers: int | None) -> int:

@@ -10,6 +10,7 @@ MOST_CHARS = 2**22
 MOST_CALLS = 256
 
 _LARGEST_COUNT = 2**53
+_MOST_FINISH_CHARS = 64
 
 
 class Tally:
@@ -88,7 +89,7 @@ class Tally:
             output_chars=self.output_chars,
             reasoning_chars=self.reasoning_chars,
             tool_calls=sum(choice.call_count() for choice in (*choices, self._spill)),
-            finish=self.finish,
+            finish=None if self.finish is None else self.finish[:_MOST_FINISH_CHARS],
             usage=Usage(**self._usage) if self._usage else None,
             digests=tuple(digest for digest in digests if digest is not None),
             failed=self.failed,
