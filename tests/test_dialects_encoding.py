@@ -111,3 +111,28 @@ def test_a_flood_of_empty_members_is_cut_off() -> None:
     made = decoder("gzip")
     made.decode(gzip.compress(b"") * (MOST_MEMBERS + 1))
     assert made.stopped
+
+
+def test_a_request_decodes_in_one_piece_up_to_the_cap_it_is_given() -> None:
+    """What stands behind the first mebibytes is read as well."""
+    body = b" " * (9 << 20) + BODY
+    made = decoder("gzip", most_bytes=16 << 20)
+    assert made.decode(gzip.compress(body, 1)) == body
+    assert not made.stopped
+
+
+@pytest.mark.parametrize("missing", [1, 100, 5000])
+def test_a_request_that_was_cut_off_can_be_told(missing: int) -> None:
+    """However little is missing, it is refused or counted rather than half read."""
+    body = bytes(range(256)) * 40 + bytes(10_000)
+    made = decoder("gzip", most_bytes=len(body) - missing)
+    assert made.decode(gzip.compress(body)) == body[:-missing]
+    assert made.stopped
+
+
+def test_many_members_before_a_large_one_cost_no_copies_of_it() -> None:
+    """What follows a member is copied by zlib, so only a little of it is shown to zlib."""
+    body = BODY * 1000
+    made = decoder("gzip", most_bytes=len(body))
+    assert made.decode(gzip.compress(b"") * (MOST_MEMBERS - 1) + gzip.compress(body)) == body
+    assert not made.stopped

@@ -8,6 +8,8 @@ from typing import Protocol
 MOST_DECODED_BYTES = 2**26
 MOST_DECODED_AT_ONCE = 2**23
 MOST_MEMBERS = 1000
+_WINDOW_BYTES = 2**16
+"""What follows the end of a member is copied; so little is looked at in one go."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
@@ -18,21 +20,23 @@ class Decoder(Protocol):
     """Undoes one content encoding."""
 
     stopped: bool
-    """Whether something was left unread: it was over a cap, or not in the encoding it claims."""
+    """Whether something was left unread: it was over a cap, or not in the encoding it claims.
+
+    What was decoded before is the beginning of the body and no more than that.
+    """
 
     def decode(self, chunk: bytes) -> bytes:
         """Return what the next bytes decode to, nothing once ``stopped``; never raises."""
         ...
 
 
-def decoder_for(
-    content_encoding: bytes | str, most_bytes: int = MOST_DECODED_BYTES
-) -> Decoder | None:
+def decoder_for(content_encoding: bytes | str, most_bytes: int | None = None) -> Decoder | None:
     """Return a decoder for a ``content-encoding`` header, ``None`` where it cannot be decoded.
 
     Args:
         content_encoding: the value of the header; empty where there is none.
-        most_bytes: how much is decoded in all.
+        most_bytes: how much is decoded in all, which may come in one piece; if it is not given, 64
+            MiB, of which no piece may hold more than 8.
 
     """
     if isinstance(content_encoding, bytes):
@@ -62,13 +66,14 @@ class Identity:
 class Inflater:
     """Decodes gzip, of several members too, and deflate, with a zlib header or raw."""
 
-    __slots__ = ("_gzip", "_head", "_inflate", "_left", "_members", "stopped")
+    __slots__ = ("_gzip", "_head", "_inflate", "_left", "_members", "_most_at_once", "stopped")
 
-    def __init__(self, *, gzip: bool, most_bytes: int) -> None:
+    def __init__(self, *, gzip: bool, most_bytes: int | None) -> None:
         self.stopped = False
         self._gzip = gzip
         self._inflate = zlib.decompressobj(_GZIP) if gzip else None
-        self._left = most_bytes
+        self._left = MOST_DECODED_BYTES if most_bytes is None else most_bytes
+        self._most_at_once = MOST_DECODED_AT_ONCE if most_bytes is None else most_bytes
         self._members = 1
         self._head = b""
 
@@ -94,18 +99,26 @@ class Inflater:
         return decoded
 
     def _inflate_into(self, pieces: list[bytes], data: bytes) -> None:
-        room = min(self._left, MOST_DECODED_AT_ONCE)
+        room = min(self._left, self._most_at_once)
+        for begin in range(0, len(data), _WINDOW_BYTES):
+            room = self._inflate_window(pieces, data[begin : begin + _WINDOW_BYTES], room)
+            if self.stopped:
+                return
+
+    def _inflate_window(self, pieces: list[bytes], data: bytes, room: int) -> int:
+        """Add what a few bytes decode to; return how much there is still room for."""
         while data := self._unpadded(data):
             inflate = self._current()
             if inflate is None or room <= 0:
                 self.stopped = True
-                return
+                return 0
             pieces.append(inflate.decompress(data, room))
             room -= len(pieces[-1])
-            if inflate.unconsumed_tail:
+            if inflate.unconsumed_tail or (room <= 0 and not inflate.eof):
                 self.stopped = True
-                return
+                return 0
             data = inflate.unused_data
+        return room
 
     def _unpadded(self, data: bytes) -> bytes:
         """Return the bytes without the zeroes that may follow the end of a member."""
