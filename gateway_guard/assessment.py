@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from gateway_guard.timeline import Instant
 
 _GROWTH = 12  # a score is read anew when its sample has grown by a twelfth
-_GROWTH_OF_WATCHED = 3  # kinds that impose nothing may wait until it has grown by a third
+_GROWTH_OF_QUIET = 6  # one that is far below every threshold, or imposes nothing, may wait longer
+_QUIET_MARGIN = 1.0
 
 
 class Assessment(msgspec.Struct, frozen=True):
@@ -52,7 +53,8 @@ class Assessment(msgspec.Struct, frozen=True):
             memory.standings.keep(subject.id, standing)
         else:
             memory.standings.forget(subject.id)
-        _schedule(subject, reading, standing)
+        quiet = score.logit < self.ladder.watch - _QUIET_MARGIN
+        _schedule(subject, reading, standing, quiet=quiet)
         return standing
 
 
@@ -91,7 +93,7 @@ def _score(view: View) -> Score:
     return scoring.score((item for item in evidence if item is not None), view.exchanges)
 
 
-def _schedule(subject: Subject, reading: Reading, standing: Standing) -> None:
+def _schedule(subject: Subject, reading: Reading, standing: Standing, *, quiet: bool) -> None:
     """Say after how many more exchanges the subject is due: its means move slowly."""
     count = int(reading.slow[Slot.EXCHANGES])
     subject.fresh = 0
@@ -100,5 +102,5 @@ def _schedule(subject: Subject, reading: Reading, standing: Standing) -> None:
     elif standing.action >= Action.THROTTLE:
         subject.due = 1
     else:
-        imposes = POWERS[subject.kind] > Action.WATCH
-        subject.due = max(2, count // (_GROWTH if imposes else _GROWTH_OF_WATCHED))
+        patient = quiet or POWERS[subject.kind] <= Action.WATCH
+        subject.due = max(4, count // _GROWTH_OF_QUIET) if patient else max(2, count // _GROWTH)
