@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SILENT_METHODS = frozenset({"GET", "HEAD", "DELETE", "TRACE", "CONNECT"})
 _REQUEST_ID = "req_"
 _LONGEST_NUMBER = 16
-_BODIES = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
+_FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 _UPLOADS = (b"multipart/", b"audio/", b"image/", b"video/")
 _BEFORE_JSON = (
     b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # white space, and marks of UTF-8, UTF-16 and UTF-32
@@ -39,6 +39,7 @@ class Responder:
     __slots__ = (
         "_app",
         "_body",
+        "_contained",
         "_disconnect",
         "_fields",
         "_guard",
@@ -72,6 +73,7 @@ class Responder:
         self._more = False
         self._readable = False
         self._disconnect: Message | None = None
+        self._contained = guard.contained()
         self._ticket: Ticket | None = None
         self._observation: Observation | None = None
         self._spent_seconds = 0.0
@@ -209,17 +211,23 @@ class Responder:
 
     async def _watch(self, message: Message) -> None:
         await self._send(message)
-        observation, kind = self._observation, message["type"]
+        observation = self._observation
         if observation is None:
             return
-        with self._guard.contained():
-            if kind == "http.response.start":
-                self._started(observation, message)
-            elif kind in _BODIES:
+        with self._contained:
+            kind = message["type"]
+            if kind == "http.response.body":
                 observation.feed(message.get("body", b""))
                 if not message.get("more_body", False):
-                    observation.completed = True
-                    self._settle()
+                    self._complete(observation)
+            elif kind == "http.response.start":
+                self._started(observation, message)
+            elif kind in _FILES and not message.get("more_body", False):
+                self._complete(observation)
+
+    def _complete(self, observation: Observation) -> None:
+        observation.completed = True
+        self._settle()
 
     def _started(self, observation: Observation, message: Message) -> None:
         status = message["status"]
