@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway_guard.assembly import Guard
-from gateway_guard.responder import Responder, route
+from gateway_guard.intake import route
+from gateway_guard.responder import Responder
 from gateway_guard.settings import load_settings
 
 if TYPE_CHECKING:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from secrets import token_hex
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gateway_guard import responses
 from gateway_guard.buffers import HeldBody
-from gateway_guard.dialects import decoder_for, dialect_for, read_request
-from gateway_guard.exchange import Outcome
+from gateway_guard.dialects import dialect_for, read_request
+from gateway_guard.exchange import Exchange, Outcome, Turn
+from gateway_guard.intake import Intake, route
 from gateway_guard.observation import Observation
 from gateway_guard.responses import Audience, Problem
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from gateway_guard.assembly import Guard
+    from gateway_guard.dialects.base import Dialect
     from gateway_guard.enforcement import Decision
     from gateway_guard.pending import Ticket
     from gateway_guard.principal import Principal
@@ -25,12 +26,8 @@ if TYPE_CHECKING:
 
 _SILENT_METHODS = frozenset({"GET", "HEAD", "DELETE", "TRACE", "CONNECT"})
 _REQUEST_ID = "req_"
-_LONGEST_NUMBER = 16
+_MOST_UNREAD_BYTES = 2**16
 _FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
-_UPLOADS = (b"multipart/", b"audio/", b"image/", b"video/")
-_BEFORE_JSON = (
-    b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # white space, and marks of UTF-8, UTF-16 and UTF-32
-)
 
 
 class Responder:
@@ -38,16 +35,12 @@ class Responder:
 
     __slots__ = (
         "_app",
-        "_body",
         "_contained",
-        "_disconnect",
         "_fields",
         "_guard",
-        "_more",
         "_observation",
         "_path",
         "_principal",
-        "_readable",
         "_receive",
         "_scope",
         "_send",
@@ -69,10 +62,6 @@ class Responder:
         self._fields: dict[bytes, bytes] = {}
         self._principal: Principal | None = None
         self._verified = False
-        self._body: HeldBody | None = None
-        self._more = False
-        self._readable = False
-        self._disconnect: Message | None = None
         self._contained = guard.contained()
         self._ticket: Ticket | None = None
         self._observation: Observation | None = None
@@ -106,108 +95,58 @@ class Responder:
         return guard.engine.refuse_early(self._principal, self._path, now)
 
     async def _guarded(self) -> None:
-        body = self._body = HeldBody(self._guard.budget, verified=self._verified)
+        body = HeldBody(self._guard.budget, verified=self._verified)
+        intake = Intake(self._guard.settings, self._scope, self._fields, self._receive, body)
         try:
-            problem = await self._buffer(body) or self._decide(body)
+            problem = await intake.buffer() or self._decide(intake)
             ticket = self._ticket
             if problem is not None and self._stands(problem):
                 await self._answer(self._problem(problem))
             elif ticket is not None and ticket.decision.refused:
                 await self._refuse(ticket.decision)
             else:
-                await self._app(self._scope, self._replay, self._watch)
+                await self._app(self._scope, intake.replay, self._watch)
         finally:
             self._settle()
-            body.let_go()
+            intake.let_go()
 
-    async def _buffer(self, body: HeldBody) -> Problem | None:
-        """Read the body within the budgets; return what is wrong with one that exceeds them."""
-        settings, upload = self._guard.settings, self._is_upload()
-        self._more = True
-        refusing = settings.oversize == "refuse"
-        if refusing and not upload and self._declared() > settings.max_body:
-            return Problem.TOO_LARGE
-        try:
-            async with asyncio.timeout(settings.body_timeout):
-                problem = await self._collect(body, upload=upload)
-        except TimeoutError:
-            return Problem.TIMEOUT
-        self._readable = self._readable or problem is Problem.TOO_LARGE
-        return None if problem is Problem.TOO_LARGE and not refusing else problem
-
-    async def _collect(self, body: HeldBody, *, upload: bool) -> Problem | None:
-        """Hold the body as it arrives; of an upload only the first piece, unless it is JSON."""
-        most = self._guard.settings.max_body
-        while self._more:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                self._disconnect = message
-                return None
-            chunk = message.get("body", b"")
-            self._more = message.get("more_body", False)
-            if not body.take(chunk):
-                return Problem.UNAVAILABLE
-            if body.counted_bytes > most:
-                return Problem.TOO_LARGE
-            if upload and chunk:
-                upload = False
-                if chunk.lstrip(_BEFORE_JSON)[:1] not in (b"{", b"["):
-                    return None
-        self._readable = True
-        return None
-
-    def _is_upload(self) -> bool:
-        """Tell whether the body claims to be a file, which no model reads as a prompt."""
-        kind = self._fields.get(b"content-type", b"").lower()
-        named = kind.startswith(_UPLOADS) and b"content-encoding" not in self._fields
-        return named and dialect_for(self._path).name == "generic"
-
-    def _declared(self) -> int:
-        """Return the declared length of the body, 0 where it is not declared or makes no sense."""
-        length = self._fields.get(b"content-length", b"")[:_LONGEST_NUMBER]
-        return int(length) if length.isdigit() else 0
-
-    def _decide(self, body: HeldBody) -> Problem | None:
+    def _decide(self, intake: Intake) -> Problem | None:
         """Have the exchange decided; return what is wrong if it must not pass unread."""
         begun = perf_counter()
         problem = None
         with self._guard.contained() as contained:
-            problem = self._admit(body)
+            problem = self._admit(intake)
         self._spent_seconds += perf_counter() - begun
         return Problem.UNAVAILABLE if self._guard.broken(contained) else problem
 
-    def _admit(self, body: HeldBody) -> Problem | None:
-        guard = self._guard
-        if self._principal is None or not self._readable:
+    def _admit(self, intake: Intake) -> Problem | None:
+        guard, settings = self._guard, self._guard.settings
+        if self._principal is None or not intake.readable:
             return None
-        dialect, exchange = read_request(self._decoded(body.read()), self._path)
+        dialect, exchange = self._read(intake)
         guard.instruments.count("requests", dialect.name)
         if exchange is None:
             return None
         if exchange.unparsed:
             guard.instruments.count("unparsed", dialect.name)
-            if guard.settings.unparsed == "refuse" and not self._more:
+            if settings.unparsed == "refuse" and not intake.more:
                 return Problem.UNPARSED
         now = guard.timeline.now()
         self._observation = Observation(dialect, guard.digest_key)
         self._ticket = guard.engine.admit(self._principal, exchange, self._path, now)
         return None
 
-    def _decoded(self, body: bytes) -> bytes:
-        """Return the body without its content encoding, as far as that is known."""
-        encoding = self._fields.get(b"content-encoding")
-        decoder = decoder_for(encoding, self._guard.settings.max_body) if encoding else None
-        return body if decoder is None else decoder.decode(body) or body
-
-    async def _replay(self) -> Message:
-        body, disconnect = self._body, self._disconnect
-        if body is not None:
-            self._body = None
-            return {"type": "http.request", "body": body.let_go(), "more_body": self._more}
-        if disconnect is not None:
-            self._disconnect = None
-            return disconnect
-        return await self._receive()
+    def _read(self, intake: Intake) -> tuple[Dialect, Exchange | None]:
+        """Read the body in each way a server may, until one of them is understood."""
+        unparsed, dialect, text = None, dialect_for(self._path), b""
+        for text in intake.texts():
+            dialect, exchange = read_request(text, self._path)
+            if exchange is not None and not exchange.unparsed:
+                return dialect, exchange
+            unparsed = unparsed or exchange
+        if unparsed is None and intake.undecoded:
+            unparsed = _unread(dialect, text)
+        return dialect, unparsed
 
     async def _watch(self, message: Message) -> None:
         await self._send(message)
@@ -289,7 +228,8 @@ class Responder:
         await self._send({"type": "http.response.body", "body": answer.body})
 
 
-def route(scope: Scope) -> str:
-    """Return the decoded path without the prefix that the server mounted the application under."""
-    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
-    return path[len(root) :] if root and path.startswith(root + "/") else path
+def _unread(dialect: Dialect, body: bytes) -> Exchange:
+    """Return the exchange that there may be in a body that cannot be decoded."""
+    text = body[:_MOST_UNREAD_BYTES].replace(b"\0", b"").decode("utf-8", "replace")
+    turns = (Turn("user", text),)
+    return Exchange(dialect.name, "", turns, body_bytes=len(body), unparsed=True)

@@ -55,6 +55,7 @@ ROOMS = (
     "buffers",
     "background",
     "assembly",
+    "intake",
     "observation",
     "responder",
     "middleware",

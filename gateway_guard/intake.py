@@ -1,0 +1,170 @@
+"""The body of one request: buffered within the budgets, read as a server may read it, replayed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway_guard.dialects import decoder_for, dialect_for
+from gateway_guard.dialects.lenient import normalise_form
+from gateway_guard.responses import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Message, Receive, Scope
+
+    from gateway_guard.buffers import HeldBody
+    from gateway_guard.settings import Settings
+
+_LONGEST_NUMBER = 16
+_ENCODING = b"content-encoding"
+_UPLOADS = (b"multipart/", b"audio/", b"image/", b"video/")
+_BEFORE_JSON = (
+    b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # white space, and marks of UTF-8, UTF-16 and UTF-32
+)
+_JSON = (b"{", b"[")
+
+
+class Intake:
+    """Takes in one request's body, and gives it to the application as it came.
+
+    ``more`` tells that a part of it has not arrived, ``readable`` that what there is can be read.
+    Once its texts were taken, ``undecoded`` tells that it does not decode as it claims.
+    """
+
+    __slots__ = (
+        "_body",
+        "_disconnect",
+        "_fields",
+        "_receive",
+        "_replayed",
+        "_scope",
+        "_settings",
+        "more",
+        "readable",
+        "undecoded",
+    )
+
+    def __init__(
+        self,
+        settings: Settings,
+        scope: Scope,
+        fields: dict[bytes, bytes],
+        receive: Receive,
+        body: HeldBody,
+    ) -> None:
+        """Take what ``receive`` brings into ``body``; ``fields`` are the header fields by name."""
+        self._settings = settings
+        self._scope = scope
+        self._fields = fields
+        self._receive = receive
+        self._body = body
+        self._disconnect: Message | None = None
+        self._replayed = False
+        self.more = True
+        self.readable = False
+        self.undecoded = False
+
+    async def buffer(self) -> Problem | None:
+        """Read the body within the budgets; return what is wrong with one that exceeds them."""
+        settings, upload = self._settings, self._is_upload()
+        refusing = settings.oversize == "refuse"
+        if refusing and not upload and self._declared() > settings.max_body:
+            return Problem.TOO_LARGE
+        try:
+            async with asyncio.timeout(settings.body_timeout):
+                problem = await self._collect(upload=upload)
+        except TimeoutError:
+            return Problem.TIMEOUT
+        self.readable = self.readable or problem is Problem.TOO_LARGE
+        return None if problem is Problem.TOO_LARGE and not refusing else problem
+
+    async def _collect(self, *, upload: bool) -> Problem | None:
+        """Hold the body as it arrives; of an upload only the first piece, unless it is JSON."""
+        body, most = self._body, self._settings.max_body
+        while self.more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                self._disconnect = message
+                return None
+            chunk = message.get("body", b"")
+            self.more = message.get("more_body", False)
+            if not body.take(chunk):
+                return Problem.UNAVAILABLE
+            if body.counted_bytes > most:
+                return Problem.TOO_LARGE
+            if upload and chunk:
+                upload = False
+                if chunk.lstrip(_BEFORE_JSON)[:1] not in _JSON:
+                    return None
+        self.readable = True
+        return None
+
+    def _is_upload(self) -> bool:
+        """Tell whether the body claims to be a file, which no model reads as a prompt."""
+        kind = self._fields.get(b"content-type", b"").lower()
+        named = kind.startswith(_UPLOADS) and _ENCODING not in self._fields
+        return named and dialect_for(route(self._scope)).name == "generic"
+
+    def _declared(self) -> int:
+        """Return the declared length of the body, 0 where it is not declared or makes no sense."""
+        length = self._fields.get(b"content-length", b"")[:_LONGEST_NUMBER]
+        return int(length) if length.isdigit() else 0
+
+    def texts(self) -> Iterator[bytes]:
+        """Yield what the body says to a server, the likeliest first.
+
+        Many servers ignore a content encoding, and there are bytes that are JSON to them and
+        something else once decoded: what can be read as it is comes first.
+        """
+        body, encoding = self._body.read(), self._encoding()
+        plain = not encoding or not body or _is_plain(body)
+        if plain:
+            yield body
+        if encoding and body:
+            decoded = self._decoded(body, encoding)
+            if decoded:
+                yield decoded
+            if self.undecoded and not plain:
+                yield body
+
+    def _encoding(self) -> bytes:
+        """Return the content encoding of all header lines together, empty where there is none."""
+        if _ENCODING not in self._fields:
+            return b""
+        encoding = b",".join(value for name, value in self._scope["headers"] if name == _ENCODING)
+        return b"" if encoding.strip().lower() in {b"", b"identity"} else encoding
+
+    def _decoded(self, body: bytes, encoding: bytes) -> bytes:
+        """Return the body without its encoding, as far as that is known and the limits go."""
+        decoder = decoder_for(encoding, self._settings.max_body)
+        if decoder is None:
+            self.undecoded = True
+            return b""
+        decoded = decoder.decode(body)
+        self.undecoded = decoder.stopped
+        return decoded
+
+    async def replay(self) -> Message:
+        """Return the body in one piece, then what ended it, then what comes."""
+        if not self._replayed:
+            self._replayed = True
+            return {"type": "http.request", "body": self._body.let_go(), "more_body": self.more}
+        disconnect, self._disconnect = self._disconnect, None
+        return await self._receive() if disconnect is None else disconnect
+
+    def let_go(self) -> None:
+        """Give the room of the body back; may be called again."""
+        self._body.let_go()
+
+
+def route(scope: Scope) -> str:
+    """Return the decoded path without the prefix that the server mounted the application under."""
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    return path[len(root) :] if root and path.startswith(root + "/") else path
+
+
+def _is_plain(body: bytes) -> bool:
+    """Tell whether a body looks as if nothing had encoded it, whatever its header says."""
+    return body.lstrip(_BEFORE_JSON)[:1] in _JSON or normalise_form(body) is not None

@@ -1,0 +1,131 @@
+"""Request bodies that are one thing to the guard and might be another to the application."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+
+import pytest
+
+from tests.callers import CHAT, ask, asking, counted, guarded, reading_of, scope_of
+from tests.upstreams import model
+
+GENERIC = "/v1/completions"
+POLYGLOT = b'{\t "'
+"""The beginning of a JSON object, and at the same time a whole stream of raw deflate."""
+
+
+def encoded(*encodings: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the header lines that name encodings."""
+    return [(b"content-encoding", encoding) for encoding in encodings]
+
+
+def packed(text: bytes, wbits: int) -> bytes:
+    """Compress with a zlib header, a gzip header or none."""
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(text) + packer.flush()
+
+
+def test_the_polyglot_is_one() -> None:
+    """Decoders that stop at the end of the stream find a letter in it."""
+    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    assert decoder.decompress(POLYGLOT + b'n":3}')
+    assert decoder.eof
+    assert json.loads(POLYGLOT + b'n":3}') == {"n": 3}
+
+
+@pytest.mark.parametrize("encoding", [b"deflate", b"gzip", b"br", b"zstd", b"gzip, br", b"?"])
+@pytest.mark.parametrize("path", [CHAT, GENERIC])
+async def test_json_is_read_whatever_encoding_it_claims(path: str, encoding: bytes) -> None:
+    """Most applications ignore the header, and so does who hides behind it."""
+    body = POLYGLOT + asking("hello", prompt="hello", n=3)[2:]
+    guard = guarded(model)
+    await ask(guard, scope_of(path, headers=encoded(encoding)), body)
+    assert reading_of(guard).slow[0] == 3.0
+    assert counted(guard, "unparsed") == {}
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n\t ", b"\xef\xbb\xbf"])
+async def test_json_is_known_behind_blanks_and_marks(before: bytes) -> None:
+    """Parsers skip them."""
+    guard = guarded(model)
+    await ask(guard, scope_of(headers=encoded(b"br")), before + asking("hello", n=3))
+    assert reading_of(guard).slow[0] == 3.0
+
+
+async def test_a_form_is_read_whatever_encoding_it_claims() -> None:
+    """It is JSON's poor relation."""
+    guard = guarded(model)
+    await ask(guard, scope_of(GENERIC, headers=encoded(b"br")), b"prompt=hello&model=m")
+    assert counted(guard, "exchanges") == {"committed": 1}
+    assert counted(guard, "unparsed") == {}
+
+
+@pytest.mark.parametrize("wbits", [31, 15, -15])
+@pytest.mark.parametrize("path", [CHAT, GENERIC])
+async def test_what_is_encoded_is_decoded(path: str, wbits: int) -> None:
+    """In every form of the encodings that Python knows."""
+    guard = guarded(model)
+    encoding = b"gzip" if wbits == 31 else b"deflate"
+    body = packed(asking("hello", prompt="hello", n=3), wbits)
+    await ask(guard, scope_of(path, headers=encoded(encoding)), body)
+    assert reading_of(guard).slow[0] == 3.0
+    assert counted(guard, "unparsed") == {}
+
+
+@pytest.mark.parametrize("lines", [(b"gzip", b"identity"), (b"identity", b"gzip"), (b"", b"gzip")])
+async def test_an_encoding_is_found_in_every_line_of_its_header(lines: tuple[bytes, ...]) -> None:
+    """Servers take the first, the last or all of them."""
+    guard = guarded(model)
+    await ask(guard, scope_of(headers=encoded(*lines)), gzip.compress(asking("hello", n=3)))
+    assert reading_of(guard).slow[0] == 3.0
+
+
+@pytest.mark.parametrize("encoding", [b"", b"identity", b"Identity "])
+async def test_an_encoding_that_is_none_changes_nothing(encoding: bytes) -> None:
+    """Some clients say that they do nothing."""
+    guard = guarded(model)
+    await ask(guard, scope_of(headers=encoded(encoding)), asking("hello", n=3))
+    await ask(guard, scope_of(GENERIC, headers=encoded(encoding)), b"\x1f\x8b a file")
+    assert counted(guard, "exchanges") == {"committed": 1}
+    assert counted(guard, "unparsed") == {}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        (b"br", b"\x0b\x02\x80{}\x03"),
+        (b"gzip, gzip", gzip.compress(gzip.compress(b'{"prompt":"hello"}'))),
+        (b"gzip", b"\x00 no gzip"),
+        (b"deflate", packed(b"", 15) + b"\x01more"),
+        (b"gzip", gzip.compress(b"") * 1_001 + gzip.compress(b'{"prompt":"hello"}')),
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, GENERIC])
+async def test_what_cannot_be_decoded_counts_as_unparsed(
+    path: str, encoding: bytes, body: bytes
+) -> None:
+    """On every path: what the guard cannot see might be anything."""
+    guard = guarded(model)
+    wire = await ask(guard, scope_of(path, headers=encoded(encoding)), body)
+    assert wire.status == 200
+    assert sum(counted(guard, "unparsed").values()) == 1
+    assert counted(guard, "exchanges") == {"committed": 1}
+
+
+@pytest.mark.parametrize("path", [CHAT, GENERIC])
+async def test_what_cannot_be_decoded_is_refused_where_the_operator_wants_it(path: str) -> None:
+    """Like every other body that no parser understands."""
+    guard = guarded(model, unparsed="refuse")
+    wire = await ask(guard, scope_of(path, headers=encoded(b"zstd")), b"\x28\xb5\x2f\xfd")
+    assert wire.status == 400
+
+
+async def test_an_encoded_body_that_asks_nothing_opens_no_record() -> None:
+    """Nor does an empty one, whatever its encoding."""
+    guard = guarded(model)
+    for path, body in ((CHAT, b'{"seed":1}'), (GENERIC, b"no JSON"), (GENERIC, b'{"seed":1}')):
+        await ask(guard, scope_of(path, headers=encoded(b"gzip")), gzip.compress(body))
+    await ask(guard, scope_of(GENERIC, headers=encoded(b"br")), b"")
+    assert counted(guard, "exchanges") == {}
