@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from gateway_guard.actions import Action
 from gateway_guard.exchange import Sampling
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Slot
@@ -129,6 +130,38 @@ def test_nothing_is_expected_once_answers_are_known() -> None:
     tickets = [driver.admit(Caller("alice"), short) for _ in range(20)]
     driver.flush()
     assert answered(driver, tickets[-1].key) == 8
+
+
+def burst_of(answer: str) -> tuple[Driver, list[bool]]:
+    """Send bold requests at once, answer those that pass, then one every ten seconds."""
+    driver, alice = Driver(), Caller("alice")
+    plays = [play(prose(Random(number), 90), answer, sampling=BOLD) for number in range(60)]
+    tickets = [(driver.admit(alice, asked), asked) for asked in plays[:40]]
+    assert any(ticket.decision.refused for ticket, _ in tickets)
+    driver.wait(5)
+    for ticket, asked in tickets:
+        if ticket.open:
+            driver.start(ticket)
+            driver.end(ticket, asked)
+    later = []
+    for asked in plays[40:]:
+        driver.wait(10)
+        later.append(driver.ask(alice, asked, seconds=2).decision.action >= Action.THROTTLE)
+    return driver, later
+
+
+def test_what_was_expected_is_taken_back_when_short_answers_come() -> None:
+    """A burst of an innocent with a careless budget is slowed for seconds, not for minutes."""
+    driver, throttled = burst_of("Two.")
+    assert not any(throttled[1:])
+    assert driver.action(Caller("alice")) == Action.PASS
+
+
+def test_what_was_expected_is_confirmed_when_long_answers_come() -> None:
+    """Then it goes on where it was."""
+    driver, throttled = burst_of(prose(Random(0), 4000))
+    assert all(throttled)
+    assert driver.action(Caller("alice")) >= Action.THROTTLE
 
 
 def test_an_exchange_that_ends_without_an_answer_in_sight_is_counted_without_one() -> None:
