@@ -24,6 +24,7 @@ _BEFORE_JSON = (
     b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # white space, and marks of UTF-8, UTF-16 and UTF-32
 )
 _JSON = (b"{", b"[")
+_SILENCE = bytes(4)  # no encoding of JSON has as many zeroes in a row
 
 
 class Intake:
@@ -81,7 +82,7 @@ class Intake:
         return None if problem is Problem.TOO_LARGE and not refusing else problem
 
     async def _collect(self, *, upload: bool) -> Problem | None:
-        """Hold the body as it arrives; of an upload only the first piece, unless it is JSON."""
+        """Hold the body as it arrives; of an upload only its beginning, unless that is JSON's."""
         body, most = self._body, self._settings.max_body
         while self.more:
             message = await self._receive()
@@ -94,9 +95,9 @@ class Intake:
                 return Problem.UNAVAILABLE
             if body.counted_bytes > most:
                 return Problem.TOO_LARGE
-            if upload and chunk:
+            if upload and (begin := _begin(chunk)):
                 upload = False
-                if chunk.lstrip(_BEFORE_JSON)[:1] not in _JSON:
+                if begin not in _JSON:
                     return None
         self.readable = True
         return None
@@ -163,6 +164,13 @@ def route(scope: Scope) -> str:
     """Return the decoded path without the prefix that the server mounted the application under."""
     path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     return path[len(root) :] if root and path.startswith(root + "/") else path
+
+
+def _begin(chunk: bytes) -> bytes:
+    """Return the first byte of what may be JSON, empty where all of it may stand before JSON."""
+    if _SILENCE in chunk[:64]:
+        return b"\0"
+    return chunk.lstrip(_BEFORE_JSON)[:1]
 
 
 def _is_plain(body: bytes) -> bool:

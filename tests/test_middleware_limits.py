@@ -135,6 +135,34 @@ async def test_json_that_claims_to_be_a_file_is_read(kind: bytes, encoding: str)
     assert counted(guard, "unparsed") == {}
 
 
+@pytest.mark.parametrize("kind", [b"image/png", b"video/mp4"])
+@pytest.mark.parametrize("blanks", [[b" "], [b"", b"\r\n", b"\t" * 70], [b"\xef\xbb", b"\xbf "]])
+async def test_json_that_claims_to_be_a_file_is_found_behind_blanks(
+    kind: bytes, blanks: list[bytes]
+) -> None:
+    """However many pieces of nothing come before it."""
+    guard = guarded(model)
+    scope = scope_of("/v1/completions", headers=[(b"content-type", kind)])
+    await ask(guard, scope, *blanks, b'{"prompt":"hello"', b"}")
+    assert counted(guard, "exchanges") == {"committed": 1}
+
+
+async def test_a_recording_that_begins_in_silence_is_handed_on_at_once() -> None:
+    """No JSON begins with so many zeroes, so nothing waits for the first sound."""
+    wire = Wire({"type": "http.request", "body": bytes(640), "more_body": True})
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        assert (await receive())["body"] == bytes(640)
+        await answer(send, b"{}")
+
+    guard = guarded(app)
+    scope = scope_of("/v1/audio/live", headers=[(b"content-type", b"audio/pcm")])
+    await guard(scope, wire.receive, wire.send)
+    assert wire.status == 200
+    assert counted(guard, "exchanges") == {}
+
+
 async def test_a_method_that_nobody_knows_is_read_as_if_it_asked() -> None:
     """Servers differ in what they make of it; what only fetches is known."""
     guard = guarded(model)
