@@ -31,7 +31,8 @@ class Intake:
     """Takes in one request's body, and gives it to the application as it came.
 
     ``more`` tells that a part of it has not arrived, ``readable`` that what there is can be read.
-    Once its texts were taken, ``undecoded`` tells that it does not decode as it claims.
+    Once its texts were taken, ``undecoded`` tells that it does not decode as it claims, and ``cut``
+    that it decodes to more than was read.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Intake:
         "_replayed",
         "_scope",
         "_settings",
+        "cut",
         "more",
         "readable",
         "undecoded",
@@ -66,6 +68,7 @@ class Intake:
         self.more = True
         self.readable = False
         self.undecoded = False
+        self.cut = False
 
     async def buffer(self) -> Problem | None:
         """Read the body within the budgets; return what is wrong with one that exceeds them."""
@@ -145,6 +148,7 @@ class Intake:
             return b""
         decoded = decoder.decode(body)
         self.undecoded = decoder.stopped
+        self.cut = decoder.stopped and bool(decoded)
         return decoded
 
     async def replay(self) -> Message:

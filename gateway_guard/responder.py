@@ -129,6 +129,8 @@ class Responder:
             return None
         if exchange.unparsed:
             guard.instruments.count("unparsed", dialect.name)
+            if intake.cut and settings.oversize == "refuse":
+                return Problem.TOO_LARGE
             if settings.unparsed == "refuse" and not intake.more:
                 return Problem.UNPARSED
         now = guard.timeline.now()
