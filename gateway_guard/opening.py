@@ -114,7 +114,5 @@ def _unattended(exchange: Exchange, had_seconds: float) -> bool:
     """
     if had_seconds >= _READING_SECONDS:
         return False
-    for turn in reversed(exchange.turns):
-        if turn.role in {"tool", "assistant"}:
-            return turn.role == "assistant"
-    return True
+    newest = (turn.role for turn in reversed(exchange.turns) if turn.role in {"tool", "assistant"})
+    return next(newest) == "assistant"
