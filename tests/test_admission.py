@@ -402,6 +402,8 @@ def test_dropped_exchanges_are_counted_only_where_there_is_a_row() -> None:
     driver.memory.subjects.count(ticket.key, Slot.REJECTED)
     assert ticket.key.row == -1
     assert driver.reading(ticket.key).slow[Slot.REJECTED] == 0
+    driver.end(ticket, status=500)
+    assert set(driver.reading(ticket.key).slow) == {0.0}
 
 
 def test_scores_see_a_bounded_number_of_what_is_pending() -> None:

@@ -11,7 +11,7 @@ from gateway_guard.exchange import Answer, Outcome, Sampling, Turn, text_digest
 from gateway_guard.history import History
 from gateway_guard.profile import Slot
 from tests.driving import DAY, Caller, Driver, Play, digest, of_turns, play
-from tests.traffic import prose, sentence
+from tests.traffic import HARVESTS, prose, sentence
 
 if TYPE_CHECKING:
     from gateway_guard.exchange import Role
@@ -173,6 +173,41 @@ def test_a_request_without_a_question_is_settled_all_the_same() -> None:
         assert ticket.asked is None
     driver.flush()
     assert driver.known_since(ALICE) is not None
+
+
+def test_a_served_pair_vouches_for_a_few_exchanges() -> None:
+    """People try again and go back, but nobody goes on from the same answer for ever."""
+    driver = talked()
+    singles = [counts_as_single(driver, goes_on(PAIR)) for _ in range(20)]
+    assert not any(singles[:3])
+    assert all(singles[8:])
+
+
+def test_every_new_answer_vouches_anew() -> None:
+    """A long conversation goes on from another one each time."""
+    driver, history = talked(), [PAIR]
+    for number in range(30):
+        asked = play(f"And what comes after number {number}?", f"{number + 1}.", history=history)
+        ticket = driver.ask(ALICE, asked, seconds=2)
+        assert not ticket.contribution.single
+        history.append((f"And what comes after number {number}?", f"{number + 1}."))
+        driver.wait(20)
+
+
+def test_one_true_exchange_does_not_hide_a_harvest() -> None:
+    """A greeting that was really answered stands before every question."""
+    driver = Driver()
+    driver.ask(ALICE, play("Hello, are you there?", "Yes, I am here."), seconds=2)
+    driver.wait(60)
+    greeting, plays = [("Hello, are you there?", "Yes, I am here.")], HARVESTS["tutor"](Random(1))
+    refused = 0
+    for _ in range(150):
+        harvest = next(plays)
+        system, question = (turn.text for turn in harvest.exchange.turns)
+        sampling = harvest.exchange.sampling
+        asked = play(question, harvest.answer, system=system, history=greeting, sampling=sampling)
+        refused += driver.ask(ALICE, asked, seconds=5).decision.refused
+    assert refused > 80
 
 
 # --- conversations that nobody reads --------------------------------------------------------------

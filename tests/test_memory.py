@@ -41,7 +41,7 @@ def test_a_crowd_of_strangers_stays_within_the_setting() -> None:
     for _ in range(50):
         driver.ask(Caller("warm"), next(plays))
     tracemalloc.start()
-    for number in range(2500):
+    for number in range(1500):
         driver.ask(Caller(f"key-{number}", f"n{number}", f"c{number % 300}"), next(plays))
         driver.wait(1)
     driver.flush()

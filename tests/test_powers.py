@@ -196,6 +196,21 @@ def test_a_young_key_grows_old_after_the_time_that_the_operator_says() -> None:
     assert imposed(driver, YOUNG, letter(8)) == Action.WATCH
 
 
+def test_since_when_a_key_has_a_template_is_kept_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is noted for speed is forgotten when it is too much; the table knows."""
+    monkeypatch.setattr("gateway_guard.engine._NOTED_KEPT", 2)
+    driver = established()
+    for number in range(9):
+        driver.ask(OLD, play(prose(Random(0), 90), system=prose(Random(number), 90)))
+        driver.flush()
+    driver.ask(OLD, letter(6))
+    driver.flush()
+    convict(driver, template(driver))
+    assert imposed(driver, OLD, letter(7)) == Action.WATCH
+
+
 def test_requests_without_the_template_are_not_its_business() -> None:
     """Even under a young key."""
     driver = established()
