@@ -23,7 +23,7 @@ from gateway_guard.bench.flood import flooded
 from gateway_guard.bench.limits_app import Limit
 from gateway_guard.bench.load import is_complete, load
 from gateway_guard.bench.report import as_dict, as_table
-from gateway_guard.bench.rounds import Heat, entered, run_heats
+from gateway_guard.bench.rounds import LEAD, Heat, entered, run_heats
 from gateway_guard.bench.scale import show_subjects
 from gateway_guard.bench.server import GUARDED_PROXY, PLAIN_PROXY, UPSTREAM, served, serving
 from gateway_guard.bench.traffic import (
@@ -239,13 +239,15 @@ def test_the_answers_are_as_large_as_they_are_said_to_be() -> None:
     assert json.loads(events[-2].removeprefix(b"data: "))["usage"]
 
 
-async def test_rounds_are_interleaved_and_the_first_one_takes_turns() -> None:
-    """Everybody answers the same requests of a round, nobody always first."""
-    seen: list[tuple[str, str]] = []
+async def test_everybody_answers_the_same_requests_of_a_round_and_nobody_always_first() -> None:
+    """A round is one block for each, in an order of its own, a few unmeasured requests first."""
+    seen: dict[str, list[str]] = {BARE: [], "other": []}
+    order: list[str] = []
 
     def noting(name: str) -> Contestant:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            seen.append((name, str(scope["headers"])))
+            seen[name].append(str(scope["headers"]))
+            order.append(name)
             await answer_at_once(scope, receive, send)
 
         return Contestant(app)
@@ -255,22 +257,27 @@ async def test_rounds_are_interleaved_and_the_first_one_takes_turns() -> None:
         {name: noting(name) for name in (BARE, "other")},
         block=1,
     )
-    await run_heats([heat], rounds=2)
-    assert [name for name, _ in seen] == [BARE, "other", BARE, "other", "other", BARE]
-    assert all(one[1] == other[1] for one, other in zip(seen[::2], seen[1::2], strict=True))
+    await run_heats([heat], rounds=9)
+    requests = 1 + LEAD
+    assert len(seen[BARE]) == 10 * requests
+    assert seen[BARE] == seen["other"]
+    blocks = [order[at : at + requests] for at in range(0, len(order), requests)]
+    assert all(len(set(block)) == 1 for block in blocks)
+    assert {block[0] for block in blocks[::2]} == {BARE, "other"}
     assert heat.bare_us() > 0
 
 
 def test_what_is_added_is_the_median_of_paired_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy moment that hits both in a round changes nothing."""
-    seconds = iter([0.0, 0.0, 1.0, 3.0, 19.0, 16.0, 4.0, 7.0])
+    contestants = entered("replay")
+    seconds = {BARE: iter([0.0, 1.0, 16.0, 4.0]), "replay": iter([0.0, 3.0, 19.0, 8.0])}
 
     async def fake(contestant: Contestant, block: Block) -> float:
-        del contestant, block
-        return next(seconds)
+        del block
+        return next(seconds[BARE if contestant is contestants[BARE] else "replay"])
 
     monkeypatch.setattr("gateway_guard.bench.rounds.seconds_of", fake)
-    heat = Heat(Prompts([full_caller(0)], seed=1), entered("replay"), block=1)
+    heat = Heat(Prompts([full_caller(0)], seed=1), contestants, block=1)
     asyncio.run(run_heats([heat], rounds=3))
     assert heat.added_us("replay") == pytest.approx(3e6)
     assert heat.bare_us() == pytest.approx(4e6)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from random import Random
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway_guard.bench.calls import seconds_of
 from gateway_guard.bench.contestants import BARE, CONTESTANTS
+from gateway_guard.bench.traffic import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from gateway_guard.bench.contestants import Contestant
     from gateway_guard.bench.traffic import Traffic
+
+LEAD: Final = 2
 
 
 class Heat:
@@ -24,23 +28,28 @@ class Heat:
         self._traffic = traffic
         self._contestants = contestants
         self._block = block
+        self._random = Random(block)
         self._seconds: dict[str, list[float]] = {name: [] for name in contestants}
 
     async def warm(self, name: str, rounds: int) -> list[float]:
         """Let one contestant get to know its callers; return seconds a request, round by round."""
-        contestant, size = self._contestants[name], self._block
-        blocks = (self._traffic.block(size) for _ in range(rounds))
-        return [await seconds_of(contestant, block) / size for block in blocks]
+        contestant, blocks = self._contestants[name], (self._next() for _ in range(rounds))
+        return [await seconds_of(contestant, block) / self._block for block in blocks]
 
     async def round(self, *, counts: bool = True) -> None:
-        """Let every contestant answer one block of requests; the one that begins changes."""
-        block = self._traffic.block(self._block)
+        """Let every contestant answer one block of requests, in an order drawn anew."""
+        block = self._next()
         names = list(self._contestants)
-        first = len(self._seconds[names[0]]) % len(names)
-        for name in names[first:] + names[:first]:
+        self._random.shuffle(names)
+        for name in names:
             seconds = await seconds_of(self._contestants[name], block)
             if counts:
                 self._seconds[name].append(seconds / self._block)
+
+    def _next(self) -> Block:
+        """Return the next requests; a few come first, since whoever was before has the caches."""
+        lead, block = self._traffic.block(LEAD), self._traffic.block(self._block)
+        return Block([*lead.openings, *lead.calls, *block.openings], block.calls)
 
     def bare_us(self) -> float:
         """Return microseconds a request of the application alone, the median of the rounds."""
