@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, is_dense
+
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What readers raise for bytes that they cannot read."""
 
@@ -64,7 +66,7 @@ def _dump(data: object) -> bytes:
 
 
 def _form_value(value: str) -> object:
-    if not value.startswith(("[", "{")):
+    if not value.startswith(("[", "{")) or is_dense(value.encode(), MOST_LENIENT_COMMAS):
         return value
     try:
         return json.loads(value, parse_constant=lambda _: None, parse_float=_finite_or_none)

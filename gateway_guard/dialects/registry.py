@@ -9,6 +9,7 @@ import msgspec
 
 from gateway_guard.dialects.anthropic_messages import AnthropicMessages
 from gateway_guard.dialects.bounds import TooLargeError
+from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, both_ends, is_dense, thinned
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.lenient import UNREADABLE, normalise, normalise_form
 from gateway_guard.dialects.openai_chat import OpenAIChat
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 GENERIC = Generic()
 DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), AnthropicMessages(), GENERIC)
 
-_MOST_UNPARSED_BYTES = 2**20
-_ASKS = re.compile(rb"[\"'](?:prompts?|messages|inputs?|contents?|query|question|text)[\"']\s*:")
+_MOST_LENIENT_BYTES = 2**22
+_NAMES = "(?:prompts?|messages|inputs?|contents?|query|question|text)"
+_ASKS = re.compile(rf"[\"']{_NAMES}[\"']\s*:|(?:\A|&){_NAMES}=")
 
 
 def dialect_for(path: str) -> Dialect:
@@ -39,17 +41,24 @@ def read_request(body: bytes, path: str) -> tuple[Dialect, Exchange | None]:
     if not body or body.isspace():
         return dialect, None
     try:
-        return dialect, _read(dialect, body, path)
-    except TooLargeError:
-        exchange = _unparsed(dialect, body)
+        exchange = _read(dialect, body, path)
     except UNREADABLE:
         exchange = _read_leniently(dialect, body, path)
-    if exchange is not None:
+    if exchange is not None and exchange.body_bytes != len(body):
         exchange = msgspec.structs.replace(exchange, body_bytes=len(body))
     return dialect, exchange
 
 
 def _read(dialect: Dialect, body: bytes, path: str) -> Exchange | None:
+    if is_dense(body):
+        return _read_thinned(dialect, body, path, whole=False)
+    try:
+        return _read_whole(dialect, body, path)
+    except TooLargeError:
+        return _read_thinned(dialect, body, path, whole=True)
+
+
+def _read_whole(dialect: Dialect, body: bytes, path: str) -> Exchange | None:
     exchange = dialect.read_request(body, path)
     if exchange is None and dialect is not GENERIC:
         # The server may know a name for its prompts that the dialect does not.
@@ -57,7 +66,25 @@ def _read(dialect: Dialect, body: bytes, path: str) -> Exchange | None:
     return exchange
 
 
+def _read_thinned(dialect: Dialect, body: bytes, path: str, *, whole: bool) -> Exchange | None:
+    """Read what can be read of a body with too much in it: how the answer is drawn, if no more."""
+    made = thinned(body, whole=whole)
+    if made is None:
+        return _unparsed(dialect, body)
+    thin, complete = made
+    try:
+        exchange = None if is_dense(thin) else _read_whole(dialect, thin, path)
+    except UNREADABLE:
+        exchange = None
+    if exchange is not None:
+        return msgspec.structs.replace(exchange, unparsed=not complete)
+    return _unparsed(dialect, body) if whole else _read_thinned(dialect, body, path, whole=True)
+
+
 def _read_leniently(dialect: Dialect, body: bytes, path: str) -> Exchange | None:
+    """Read a body that msgspec does not read, unless that would take too long."""
+    if len(body) > _MOST_LENIENT_BYTES or is_dense(body, MOST_LENIENT_COMMAS):
+        return _unparsed(dialect, body)
     try:
         return _read(dialect, normalise_form(body) or normalise(body), path)
     except UNREADABLE:
@@ -65,15 +92,7 @@ def _read_leniently(dialect: Dialect, body: bytes, path: str) -> Exchange | None
 
 
 def _unparsed(dialect: Dialect, body: bytes) -> Exchange | None:
-    kept = _both_ends(body).replace(b"\0", b"")
-    if dialect is GENERIC and not _ASKS.search(kept):
+    text = both_ends(body)
+    if dialect is GENERIC and not _ASKS.search(text):
         return None
-    turn = Turn("user", kept.decode("utf-8", "replace"))
-    return Exchange(dialect.name, "", (turn,), unparsed=True)
-
-
-def _both_ends(body: bytes) -> bytes:
-    if len(body) <= _MOST_UNPARSED_BYTES:
-        return body
-    half = _MOST_UNPARSED_BYTES // 2
-    return body[:half] + body[-half:]
+    return Exchange(dialect.name, "", (Turn("user", text),), unparsed=True)
