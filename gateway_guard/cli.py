@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
 
 from gateway_guard.exceptions import ConfigurationError, GatewayGuardError
 from gateway_guard.principal import key_id_of
@@ -18,16 +22,40 @@ if TYPE_CHECKING:
     AddParser = Callable[..., argparse.ArgumentParser]
 
 PROGRAM: Final = "gateway-guard"
+Number = TypeVar("Number", int, float)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, or 2 if it cannot be run as asked."""
     options = parser().parse_args(arguments)
+    log_to_stderr()
     try:
         return int(options.run(options) or 0)
     except GatewayGuardError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
+
+
+def log_to_stderr() -> None:
+    """Log what the package tells, with instants in UTC: in colours to a terminal, else as JSON.
+
+    The standard output belongs to results. A host that mounts the guard configures this itself.
+    """
+    shown = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            shown,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
         description="Recognise output harvesting at an LLM gateway and slow it down.",
         epilog="The guard itself is configured by GATEWAY_GUARD_* environment variables.",
     )
+    top.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in SUBCOMMANDS:
         add(commands.add_parser)
@@ -59,6 +88,21 @@ def extra(name: str) -> Iterator[None]:
         raise ConfigurationError(message, hint=hint) from error
 
 
+def within(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:
+    """Return what reads an option's number and says between which limits it must lie."""
+    noun = {"int": "a whole number"}.get(kind.__name__, "a number")
+
+    def read(text: str) -> Number:
+        with suppress(ValueError):
+            value = kind(text)
+            if least <= value <= most:
+                return value
+        message = f"{text!r} is not {noun} from {least} to {most}"
+        raise argparse.ArgumentTypeError(message)
+
+    return read
+
+
 def add_serve(add_parser: AddParser) -> None:
     """Add ``serve``."""
     command = add_parser(
@@ -76,8 +120,8 @@ def add_serve(add_parser: AddParser) -> None:
         default=argparse.SUPPRESS,
         help="where requests go: http://host:port or https://host, with a path at most",
     )
-    for name, default, meaning in SERVE_OPTIONS:
-        command.add_argument(f"--{name}", type=type(default), default=default, help=meaning)
+    for name, read, default, meaning in SERVE_OPTIONS:
+        command.add_argument(f"--{name}", type=read, default=default, help=meaning)
     command.set_defaults(run=run_serve)
 
 
@@ -183,16 +227,30 @@ def run_bench(options: argparse.Namespace) -> None:
     bench(only=options.only, quick=options.quick, as_json=options.json)
 
 
-SERVE_OPTIONS: Final[tuple[tuple[str, str | float, str], ...]] = (
-    ("host", "127.0.0.1", "address to listen on"),
-    ("port", 8080, "port to listen on, 0 for any that is free"),
-    ("connect-seconds", 5.0, "how long the upstream may take to accept a connection"),
-    ("read-seconds", 600.0, "how long it may stay silent, before and within an answer"),
-    ("pool-seconds", 5.0, "how long a request may wait for a free connection to it"),
-    ("max-connections", 1000, "connections to the upstream"),
-    ("max-in-flight", 1000, "requests forwarded at a time; one more is answered with 503"),
-    ("notice-seconds", 0.0, "after SIGTERM, how long to go on while /healthz says 503"),
-    ("drain-seconds", 60, "then, how long requests in flight may take to finish"),
+_DAY: Final = 86_400
+_PORT: Final = within(int, 0, 65_535)
+_COUNT: Final = within(int, 1, 1_000_000)
+_TIMEOUT: Final = within(float, 0.001, float(_DAY))
+SERVE_OPTIONS: Final[tuple[tuple[str, Callable[[str], Any], str | float, str], ...]] = (
+    ("host", str, "127.0.0.1", "address to listen on"),
+    ("port", _PORT, 8080, "port to listen on, 0 for any that is free"),
+    ("connect-seconds", _TIMEOUT, 5.0, "how long the upstream may take to accept a connection"),
+    ("read-seconds", _TIMEOUT, 600.0, "how long it may stay silent, before and within an answer"),
+    ("pool-seconds", _TIMEOUT, 5.0, "how long a request may wait for a free connection to it"),
+    ("max-connections", _COUNT, 1000, "connections to the upstream"),
+    ("max-in-flight", _COUNT, 1000, "requests forwarded at a time; one more is answered with 503"),
+    (
+        "notice-seconds",
+        within(float, 0.0, float(_DAY)),
+        0.0,
+        "after SIGTERM, how long to go on while /healthz says 503",
+    ),
+    (
+        "drain-seconds",
+        within(int, 0, _DAY),
+        60,
+        "then, how long requests in flight may take to finish",
+    ),
 )
 SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
     add_serve,

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import io
+import json
+import socket
+import subprocess
 import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
-from gateway_guard.cli import SUBCOMMANDS, extra, main
+from gateway_guard.cli import SUBCOMMANDS, extra, log_to_stderr, main
 from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.proxy import ProxyOptions, server
 from gateway_guard.proxy.server import Listen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+
+class Terminal(io.StringIO):
+    """A stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured() -> Iterator[None]:
+    """Leave structlog as it was."""
+    yield
+    structlog.reset_defaults()
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,3 +131,80 @@ def test_what_is_not_an_absence_is_not_taken_for_one() -> None:
         caught[0]()
     with pytest.raises(ConfigurationError, match="needs rich"), extra("demo"):
         raise ModuleNotFoundError(name="rich")
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a report of a fault begins with."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"gateway-guard {version('gateway-guard')}\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--port", "70000", "'70000' is not a whole number from 0 to 65535"),
+        ("--port", "http", "'http' is not a whole number from 0 to 65535"),
+        ("--max-in-flight", "0", "'0' is not a whole number from 1 to"),
+        ("--max-connections", "-1", "'-1' is not a whole number from 1 to"),
+        ("--connect-seconds", "0", "'0' is not a number from 0.001 to 86400"),
+        ("--read-seconds", "nan", "'nan' is not a number from 0.001 to 86400"),
+        ("--pool-seconds", "inf", "'inf' is not a number from 0.001 to 86400"),
+        ("--notice-seconds", "-1", "'-1' is not a number from 0.0 to 86400"),
+        ("--drain-seconds", "1.5", "'1.5' is not a whole number from 0 to 86400"),
+    ],
+)
+def test_a_number_out_of_its_range_is_said_so(
+    option: str, value: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the option's name and what it takes, before anything runs."""
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--upstream", "http://up", f"{option}={value}"])
+    assert ended.value.code == 2
+    assert f"argument {option}: {complaint}" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_said_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line and a hint, with the exit code of a wrong configuration."""
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", "made up")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["serve", "--upstream", "http://127.0.0.1:9", "--port", str(port)]) == 2
+    shown = capsys.readouterr().err
+    assert f"gateway-guard: cannot listen on 127.0.0.1 port {port}: Address already in use" in shown
+    assert "HINT: choose an address" in shown
+
+
+def test_warnings_stay_off_the_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script that reads an id reads an id; who collects the errors reads JSON in UTC."""
+    monkeypatch.setenv("GATEWAY_GUARD_SECRET", "made up")
+    monkeypatch.setenv("GATEWAY_GUARD_MODUS", "shadow")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"sk-a\n")))
+    assert main(["key-id"]) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.strip()) == 32
+    told = json.loads(shown.err)
+    assert (told["event"], told["level"]) == ("gateway_guard.unknown_variable", "warning")
+    assert datetime.fromisoformat(told["timestamp"]).tzinfo == UTC
+
+
+def test_a_terminal_is_shown_lines_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON is for collectors."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    log_to_stderr()
+    structlog.get_logger("gateway_guard").info("gateway_guard.verdict", action="block")
+    assert "gateway_guard.verdict" in terminal.getvalue()
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(terminal.getvalue())
+
+
+def test_the_library_leaves_logging_to_its_host() -> None:
+    """To import the package and the command line configures nothing."""
+    code = "import structlog, gateway_guard.cli; raise SystemExit(structlog.is_configured())"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

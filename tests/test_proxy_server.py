@@ -20,7 +20,7 @@ from gateway_guard.proxy import ProxyOptions, create_proxy
 from gateway_guard.proxy import app as app_module
 from gateway_guard.proxy.app import default_transport
 from gateway_guard.proxy.forwarding import Readiness
-from gateway_guard.proxy.server import Listen, guarded_proxy, make_server, serve
+from gateway_guard.proxy.server import Listen, address_of, bound, guarded_proxy, make_server, serve
 from tests.servers import serving
 
 if TYPE_CHECKING:
@@ -91,6 +91,16 @@ async def test_health_is_503_while_draining_and_requests_still_pass() -> None:
             health, other = await client.get("/healthz"), await client.get("/v1/models")
     assert (health.status_code, health.json()["status"]) == (503, "draining")
     assert other.text == "served"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_address_is_taken_before_anything_starts(host: str) -> None:
+    """The second who wants it is told so, with a hint and without a traceback."""
+    with bound(Listen(host=host, port=0)) as listener:
+        port = listener.getsockname()[1]
+        assert address_of(listener) in {f"http://127.0.0.1:{port}", f"http://[::1]:{port}"}
+        with pytest.raises(ConfigurationError, match=f"port {port}: Address already in use"):
+            bound(Listen(host=host, port=port))
 
 
 async def test_a_server_stops_when_it_was_told_to() -> None:
@@ -191,7 +201,7 @@ async def test_sigterm_lets_a_request_in_flight_finish() -> None:
         httpx.AsyncClient(timeout=30) as client,
         running("serve", "--upstream", address, "--port", "0") as process,
     ):
-        proxy = (await said(process, "running on ")).split()[0]
+        proxy = (await said(process, '"address": "')).partition('"')[0]
         request = asyncio.create_task(client.get(f"{proxy}/v1/models"))
         await called.wait()
         process.send_signal(signal.SIGTERM)

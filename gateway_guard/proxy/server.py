@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 from starlette.middleware import Middleware
 
+from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.middleware import GuardMiddleware
 from gateway_guard.proxy.app import create_proxy
 from gateway_guard.proxy.forwarding import Readiness
@@ -17,11 +20,13 @@ from gateway_guard.proxy.options import ProxyOptions
 from gateway_guard.settings import load_settings
 
 if TYPE_CHECKING:
-    import socket
     from types import FrameType
 
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
+
+_log = structlog.get_logger("gateway_guard")
+_BACKLOG = 2048  # connections that may wait to be accepted, as uvicorn has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,8 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, and keep what was loaded until then out of garbage collections."""
         await super().startup(sockets)
+        for listener in sockets or ():
+            _log.info("gateway_guard.listening", address=address_of(listener))
         # Modules and settings never become garbage; to look through them takes 20 ms each time.
         gc.collect()
         gc.freeze()
@@ -66,6 +73,28 @@ class DrainingServer(uvicorn.Server):
         """Let load balancers notice, then stop listening and finish what is in flight."""
         await asyncio.sleep(self._notice_seconds)
         await super().shutdown(sockets)
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return where a socket listens, as a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def bound(listen: Listen) -> socket.socket:
+    """Return a socket that has the address, so that one that is taken is said before serving.
+
+    Raises:
+        ConfigurationError: if nothing can listen there.
+
+    """
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        return socket.create_server((listen.host, listen.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        message = f"cannot listen on {listen.host} port {listen.port}: {error.strerror or error}"
+        hint = "choose an address of this machine with --host, and a port that is free with --port"
+        raise ConfigurationError(message, hint=hint) from None
 
 
 def make_server(app: ASGIApp, listen: Listen, readiness: Readiness | None = None) -> DrainingServer:
@@ -94,18 +123,18 @@ def serve(
 
     Raises:
         ConfigurationError: if the upstream's address or a ``GATEWAY_GUARD_*`` variable cannot be
-            used.
+            used, or nothing can listen where it should.
 
     """
-    app = guarded_proxy(upstream, options or ProxyOptions())
-    make_server(app, listen or Listen(), app.state.readiness).run()
+    app, listen = guarded_proxy(upstream, options or ProxyOptions()), listen or Listen()
+    make_server(app, listen, app.state.readiness).run([bound(listen)])
 
 
 def guarded_proxy(upstream: str, options: ProxyOptions) -> Starlette:
     """Return the proxy with the guard mounted, both as the environment says.
 
     Raises:
-        ConfigurationError: as ``serve`` does.
+        ConfigurationError: as ``serve`` does, except for where it listens.
 
     """
     settings = load_settings()
