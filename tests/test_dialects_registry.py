@@ -167,19 +167,54 @@ def test_a_huge_unreadable_body_is_kept_at_both_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "turns"),
     [
-        {"messages": [{}] * 10_001},
-        {"messages": [{"content": ["x"] * 10_001}]},
-        {"messages": [{"content": [{"type": "tool_result", "content": ["x"] * 10_001}]}]},
-        {"messages": [{"content": [{"type": "odd", "x": ["y"] * 50_001}]}]},
-        {"messages": [{"role": []}] * 10_001},
+        ({"messages": [{}] * 10_001}, 10_001),
+        ({"messages": [{"content": ["x"] * 10_001}]}, 1),
+        ({"messages": [{"content": [{"type": "tool_result", "content": ["x"] * 10_001}]}]}, 1),
+        ({"messages": [{"role": []}] * 10_001}, 10_001),
     ],
 )
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
-def test_more_small_things_than_are_looked_at_are_read_as_bytes(body: object, path: str) -> None:
-    """A body of any size costs about what parsing it costs the upstream."""
-    assert read(json.dumps(body).encode(), path).unparsed
+def test_many_small_things_are_read_one_by_one(body: object, turns: int, path: str) -> None:
+    """As long as reading them costs about what parsing them costs the upstream."""
+    exchange = read(json.dumps(body).encode(), path)
+    assert not exchange.unparsed
+    assert len(exchange.turns) == turns
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+def test_what_is_said_in_too_many_things_is_bytes_and_the_rest_is_read(path: str) -> None:
+    """Nobody hides how the answer is drawn behind what takes long to read."""
+    content = [{"type": "odd", "x": ["y"] * 50_001}]
+    body = {"messages": [{"content": content}], "top_p": 0.5, "model": "m"}
+    exchange = read(json.dumps(body).encode(), path)
+    assert exchange.unparsed
+    assert exchange.turns[0].text.count('"y"') == 50_001
+    assert (exchange.model, exchange.sampling.top_p) == ("m", 0.5)
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, "/v1/completions"])
+def test_junk_in_fields_that_nothing_reads_hides_nothing(path: str) -> None:
+    """Neither beside the messages nor inside their parts, where a wrong type is nearby."""
+    junk = [[], ""] * 13_000
+    parts = [{"type": "text", "text": " ", "content": junk}, {"type": "text", "text": "find me"}]
+    odd = [{"type": "refusal", "refusal": "no", "text": 5, "content": junk}]
+    picture = [{"type": "image", "source": junk}]
+    messages = [{"role": "user", "content": parts + odd + picture}]
+    body = {"x": junk, "messages": messages, "user": 5, "y": junk, "top_p": 0.5}
+    exchange = read(json.dumps(body).encode(), path)
+    assert not exchange.unparsed
+    assert exchange.turns == (Turn("user", " \nfind me\nno", 1),)
+    assert exchange.sampling.top_p == 0.5
+
+
+def test_more_parts_than_are_looked_at_are_bytes_elsewhere() -> None:
+    """Reading them generically takes longer."""
+    body = {"messages": [{"role": "user", "content": [{"text": "x"}] * 10_001}], "n": 3}
+    exchange = read(json.dumps(body).encode(), "/v1/completions")
+    assert exchange.unparsed
+    assert exchange.sampling.answers == 3
 
 
 @pytest.mark.parametrize(("levels", "unparsed"), [(200, False), (300, True)])

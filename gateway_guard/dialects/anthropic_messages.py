@@ -8,10 +8,9 @@ import msgspec
 
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.anthropic_answers import GRAMMAR
-from gateway_guard.dialects.bounds import MOST_TURNS, check_bound
 from gateway_guard.dialects.errors import anthropic_error_body
 from gateway_guard.dialects.loose import read_as
-from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
+from gateway_guard.dialects.parts import MENDERS, ROLES, Content, Part, split_turns
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -85,15 +84,13 @@ def _turns(request: _Request) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     if request.system:
         turns += split_turns("system", request.system)
-    messages = request.messages or ()
-    check_bound(len(messages), MOST_TURNS)
-    for message in messages:
+    for message in request.messages or ():
         role = ROLES.get(message.role, "user")
         content = message.content
-        if isinstance(content, str):
-            turns.append(Turn(role, content))
-        else:
+        if isinstance(content, list | Part):
             turns += split_turns(role, content)
+        else:
+            turns.append(Turn(role, content or ""))
     return tuple(turns)
 
 

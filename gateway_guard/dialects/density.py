@@ -15,7 +15,7 @@ MOST_LENIENT_COMMAS = 2**17
 _LEAST_DENSE_BYTES = 2**18
 _MOST_TEXT_BYTES = 2**20
 _MOST_PLAIN_BYTES = 2**16
-_CONVERSATIONS = ("messages", "contents", "chat_history", "history")
+_CONVERSATIONS = ("messages", "contents", "chat_history", "history", "conversation", "turns")
 _TEXTS = (
     "system",
     "system_instruction",
@@ -30,6 +30,15 @@ _TEXTS = (
     "content",
     "message",
     "query",
+    "queries",
+    "question",
+    "questions",
+    "texts",
+    "sentences",
+    "documents",
+    "instruction",
+    "user_prompt",
+    "raw_prompt",
     "text",
 )
 _PLAIN = (
@@ -69,6 +78,8 @@ _PLAIN = (
     "tools",
     "functions",
     "toolConfig",
+    "instances",
+    "requests",
 )
 # Fields that are not named here are passed over without making anything of them.
 _Skeleton = msgspec.defstruct(

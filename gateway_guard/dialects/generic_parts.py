@@ -5,7 +5,7 @@ They are brought into the shape of the chat dialects, so that turns are made in 
 
 from __future__ import annotations
 
-from gateway_guard.dialects.bounds import Budget
+from gateway_guard.dialects.bounds import MOST_PARTS, Budget, check_bound
 from gateway_guard.dialects.loose import loosely, strings_in
 from gateway_guard.dialects.names import first, folded
 from gateway_guard.dialects.parts import MENDERS, Part, split_turns
@@ -48,10 +48,17 @@ def read_message(data: dict[str, object]) -> list[Turn] | None:
 
 
 def read_parts(role: Role, parts: list[object], call_ids: tuple[str, ...] = ()) -> list[Turn]:
-    """Return the turns that a list of parts makes; lists inside it are flattened."""
+    """Return the turns that a list of parts makes; lists inside it are flattened.
+
+    Raises:
+        TooLargeError: there are more parts than are looked at.
+
+    """
     made: list[Part | str] = []
     for part in parts:
-        for piece in part if isinstance(part, list) else (part,):
+        pieces = part if isinstance(part, list) else [part]
+        check_bound(len(made) + len(pieces), MOST_PARTS)
+        for piece in pieces:
             made += _read_part(piece)
     return split_turns(role, made, call_ids)
 

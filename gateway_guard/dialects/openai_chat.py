@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway_guard.dialects import sampling
-from gateway_guard.dialects.bounds import MOST_TURNS, check_bound
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_answers import GRAMMAR, Call
-from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
+from gateway_guard.dialects.parts import MENDERS, ROLES, Content, Part, split_turns
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -93,15 +92,13 @@ class OpenAIChat:
 
 def _turns(request: _Request) -> tuple[Turn, ...]:
     turns: list[Turn] = []
-    messages = request.messages or ()
-    check_bound(len(messages), MOST_TURNS)
-    for message in messages:
+    for message in request.messages or ():
         role = ROLES.get(message.role, "user")
         content = message.content
-        if isinstance(content, str) and message.tool_calls is None and message.refusal is None:
-            turns.append(Turn(role, content))
-        else:
+        if isinstance(content, list | Part) or message.tool_calls or message.refusal is not None:
             turns += _uncommon_turns(message)
+        else:
+            turns.append(Turn(role, content or ""))
     return tuple(turns)
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway_guard.dialects.bounds import MOST_PARTS, Budget, check_bound
 from gateway_guard.dialects.loose import Menders, strings_in
 from gateway_guard.exchange import Role, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from gateway_guard.dialects.bounds import Budget
 
 
 class Source(msgspec.Struct, gc=False):
@@ -62,6 +63,7 @@ _MEDIA = _PICTURES | {
     "input_audio",
     "input_file",
 }
+_UNWORDED = ("type", "id", "text")
 # Compacted history is none of the speaker's own words either.
 _RESULTS = frozenset({"tool_result", "search_result", "compaction"})
 _WORDED = frozenset({"document", "web_search_result", "web_fetch_result"})
@@ -77,7 +79,6 @@ def split_turns(role: Role, content: Content, call_ids: Iterable[str] = ()) -> l
     Raises:
         msgspec.ValidationError: a part is of an unknown shape; ``loosely`` with ``MENDERS`` reads
             it.
-        TooLargeError: there are more parts than are looked at.
 
     """
     if isinstance(content, str):
@@ -162,7 +163,6 @@ def _listed(content: Content) -> list[Part | str]:
         return []
     if not isinstance(content, list):
         return [content]
-    check_bound(len(content), MOST_PARTS)
     return content
 
 
@@ -213,12 +213,18 @@ def _sourced(source: Source) -> list[Part | str]:
 
 
 def _mend(data: dict[str, object], budget: Budget) -> dict[str, object]:
-    """Return the data of a part, those of an unknown shape as a text part."""
+    """Return what is read of a part, whose unread fields may be of any size.
+
+    One of an unknown shape becomes a text part.
+    """
     kind = data.get("type", "text")
-    if isinstance(kind, str) and (kind in _HIDDEN or kind in _MEDIA or _is_worded(kind)):
+    if isinstance(kind, str) and _is_worded(kind):
         return data
-    if isinstance(data.get("text"), str) or isinstance(data.get("refusal"), str):
-        return data
+    if isinstance(kind, str) and (kind in _HIDDEN or kind in _MEDIA):
+        return {name: data[name] for name in _UNWORDED if name in data}
+    for name in ("text", "refusal"):
+        if isinstance(data.get(name), str):
+            return {"type": kind, name: data[name]}
     return {"type": "text", "text": "\n".join(strings_in(data, budget))}
 
 

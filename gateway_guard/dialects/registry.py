@@ -55,7 +55,7 @@ def _read(dialect: Dialect, body: bytes, path: str) -> Exchange | None:
     try:
         return _read_whole(dialect, body, path)
     except TooLargeError:
-        return _read_thinned(dialect, body, path, whole=True)
+        return _read_thinned(dialect, body, path, whole=False)
 
 
 def _read_whole(dialect: Dialect, body: bytes, path: str) -> Exchange | None:
