@@ -108,7 +108,7 @@ class Ground:
 
     def __init__(self, guard: GuardMiddleware) -> None:
         self._guard = guard
-        self._texts = Texts(seed=9)
+        self._texts = Texts(seed=10)
         self._system = self._texts.text(_TEXT_BYTES)
 
     async def is_refused(self, requests: int) -> bool:

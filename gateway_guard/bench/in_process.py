@@ -35,6 +35,7 @@ class Heats(NamedTuple):
     one: Heat
     medium: Heat
     large: Heat
+    whole: Heat
     streams: Heat
 
 
@@ -65,17 +66,22 @@ def make_heats() -> Heats:
         one=Heat(Prompts(plain, Manner(system=False), seed=2), entered(GUARD), block=BLOCK),
         medium=Heat(Conversations(full, seed=3, size=MEDIUM), pair, block=BLOCK),
         large=Heat(agents, pair, block=LARGE_BLOCK),
-        streams=Heat(Prompts(full, Manner(stream=True), seed=5), pair, block=STREAMS),
+        whole=Heat(Prompts(full, seed=5), pair, block=STREAMS),
+        streams=Heat(Prompts(full, Manner(stream=True), seed=6), pair, block=STREAMS),
     )
 
 
 def added(heats: Heats) -> Added:
-    """Return what was added in each heat; a stream's share is that of one chunk, all included."""
+    """Return what was added in each heat.
+
+    A chunk's share is what a streamed answer adds beyond the same request's whole answer, what is
+    read at its end included.
+    """
     return Added(
         **{name: heats.small.added_us(name) for name in OTHERS},
         guard_2k=heats.small.added_us(GUARD),
         guard_2k_one=heats.one.added_us(GUARD),
         guard_30k=heats.medium.added_us(GUARD),
         guard_200k=heats.large.added_us(GUARD),
-        per_chunk=heats.streams.added_us(GUARD) / CHUNKS,
+        per_chunk=(heats.streams.added_us(GUARD) - heats.whole.added_us(GUARD)) / CHUNKS,
     )

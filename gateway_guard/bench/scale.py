@@ -29,7 +29,7 @@ async def measure_scale(*, subjects: int, rounds: int, known: int) -> Scale:
     few, many = guarded(answer_at_once), guarded(answer_at_once)
     contestants = {BARE: Contestant(answer_at_once), FEW: few, MANY: many}
     callers = [full_caller(number) for number in range(HOT_CALLERS)]
-    heat = Heat(Prompts(callers, Manner(frames=_FRAMES), seed=7), contestants, block=BLOCK)
+    heat = Heat(Prompts(callers, Manner(frames=_FRAMES), seed=8), contestants, block=BLOCK)
     await show_subjects(few, 1_000)
     await show_subjects(many, subjects)
     for name in (FEW, MANY):
@@ -43,7 +43,7 @@ async def show_subjects(contestant: Contestant, subjects: int) -> None:
 
     That makes a key, an end user, two beginnings and two ends for each of them.
     """
-    prompts = Prompts([], Manner(_SHORT, system=False), seed=8)
+    prompts = Prompts([], Manner(_SHORT, system=False), seed=9)
     for number in range(subjects // SUBJECTS_A_NEWCOMER):
         newcomer = full_caller(_FIRST_NEWCOMER + number)
         await answered(contestant.app, prompts.ask(newcomer))

@@ -59,7 +59,7 @@ async def take_turns(
 ) -> Loads:
     """Put load on servers in turn."""
     callers = [full_caller(number) for number in range(CALLERS)]
-    prompts = Prompts(callers, seed=6)
+    prompts = Prompts(callers, seed=7)
     for name, port in ports.items():
         await load(port, prompts.block(amounts[name].first).calls)
     loads: Loads = {name: [] for name in ports}
