@@ -77,15 +77,16 @@ class Responder:
             return
         with guard.contained() as contained:
             decision = self._identify()
+        principal = self._principal
         if decision is not None:
             await self._refuse(decision)
         elif guard.broken(contained) and self._stands(Problem.UNAVAILABLE):
             await self._answer(self._problem(Problem.UNAVAILABLE))
-        elif self._principal is None or self._scope["method"] in _SILENT_METHODS:
+        elif principal is None or self._scope["method"] in _SILENT_METHODS:
             await self._app(self._scope, self._receive, self._send)
         else:
             self._spent_seconds = perf_counter() - begun
-            await self._guarded()
+            await self._guarded(principal)
 
     def _identify(self) -> Decision | None:
         guard, now = self._guard, self._guard.timeline.now()
@@ -94,8 +95,10 @@ class Responder:
         self._verified = guard.engine.verified(self._principal)
         return guard.engine.refuse_early(self._principal, self._path, now)
 
-    async def _guarded(self) -> None:
-        body = HeldBody(self._guard.budget, verified=self._verified)
+    async def _guarded(self, principal: Principal) -> None:
+        # Anybody can make up keys, so those that were never accepted share by network.
+        caller = principal.key if self._verified else principal.network
+        body = HeldBody(self._guard.budget, caller, verified=self._verified)
         intake = Intake(self._guard.settings, self._scope, self._fields, self._receive, body)
         try:
             problem = await intake.buffer() or self._decide(intake)

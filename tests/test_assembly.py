@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 from gateway_guard import Settings
 from gateway_guard.assembly import BLOCK_SAMPLE, THROTTLE_SAMPLE, Guard, ladder
 from gateway_guard.background import Background
-from gateway_guard.buffers import BufferBudget, HeldBody
 from gateway_guard.exceptions import ConfigurationError
 from tests.callers import Time, scope_of
 
@@ -118,7 +117,7 @@ def test_a_policy_that_became_unusable_shows_on_a_gauge(tmp_path: Path) -> None:
     time.pass_by(60)
     with capture_logs():
         guard.refresh_policy()
-    assert guard.instruments.gauges == {"policy_stale": 1.0}
+    assert guard.instruments.gauges == {"policy_stale": 1.0, "policy_rejected": 1.0}
 
 
 def test_refusals_are_counted_by_network_for_ten_minutes() -> None:
@@ -132,31 +131,6 @@ def test_refusals_are_counted_by_network_for_ten_minutes() -> None:
     assert not guard.often_refused(None)
     time.pass_by(601)
     assert not guard.often_refused(principals[0])
-
-
-def test_a_budget_has_a_part_for_strangers_and_gives_back_what_it_is_given() -> None:
-    """What does not fit is refused as a whole."""
-    budget = BufferBudget(100, 0.3)
-    assert budget.reserve(30, verified=False)
-    assert not budget.reserve(1, verified=False)
-    assert budget.reserve(70, verified=True)
-    assert not budget.reserve(1, verified=True)
-    budget.release(30, verified=False)
-    assert budget.held_bytes == 70
-    assert budget.reserve(30, verified=False)
-
-
-def test_a_body_is_held_in_one_piece_and_let_go_once() -> None:
-    """However many pieces it came in."""
-    budget = BufferBudget(10, 1.0)
-    body = HeldBody(budget, verified=True)
-    assert [body.take(chunk) for chunk in (b"", b"ab", b"", b"cd", b"ef")] == [True] * 5
-    assert (body.read(), body.counted_bytes, budget.held_bytes) == (b"abcdef", 6, 6)
-    assert not body.take(b"too much")
-    assert budget.held_bytes == 6
-    assert body.let_go() == b"abcdeftoo much"
-    assert body.let_go() == b""
-    assert budget.held_bytes == 0
 
 
 async def test_looks_that_hang_do_not_pile_up() -> None:

@@ -14,6 +14,7 @@ from gateway_guard import Action
 from gateway_guard.policy import PolicyFile
 from tests.callers import (
     CHAT,
+    KEY,
     MESSAGES,
     Wire,
     ask,
@@ -267,16 +268,38 @@ async def test_strangers_share_a_small_part_of_the_memory_for_bodies() -> None:
 
 
 async def test_known_keys_share_the_whole_memory_and_no_more() -> None:
-    """The bound holds for them too."""
+    """The bound holds for them too, and each has a part of it."""
     guard = guarded(model, buffer_memory=1_000, buffer_unverified_share=0.3, max_body=300)
-    await ask(guard, scope_of(), asking("hello"))
-    tasks = [await held_up(guard, scope_of(), 290) for _ in range(3)]
-    wire = await ask(guard, scope_of(), asking("x" * 100))
-    assert wire.status == 503
+    keys = [b"sk-%d" % number for number in range(4)]
+    for key in (KEY, *keys):
+        await ask(guard, scope_of(key=key), asking("hello"))
+    tasks = [await held_up(guard, scope_of(key=key), 230) for key in keys]
+    assert (await ask(guard, scope_of(), asking("x" * 100))).status == 503
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert guard.guard.budget.held_bytes == 0
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_one_caller_does_not_keep_the_others_out(*, known: bool) -> None:
+    """Known keys are told apart by themselves, strangers by their network, whatever they claim."""
+    guard = guarded(model, buffer_memory=4_000, buffer_unverified_share=0.5, max_body=500)
+    here, elsewhere = ("203.0.113.7", 1), ("198.51.100.7", 1)
+    mine, yours = (b"sk-0", b"sk-1"), b"sk-of-somebody-else"
+    for key in (*mine, yours) if known else ():
+        await ask(guard, scope_of(key=key), asking("hello"))
+    first = mine[:1] if known else mine
+    scopes = [scope_of(key=key, client=here) for key in first * (2 // len(first))]
+    tasks = [await held_up(guard, scope, 480 if known else 240) for scope in scopes]
+    again = scope_of(key=first[0], client=here)
+    assert (await ask(guard, again, asking("x" * 50))).status == 503
+    other = scope_of(key=yours, client=here if known else elsewhere)
+    assert (await ask(guard, other, asking("x" * 50))).status == 200
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert guard.guard.budget.held_bytes == guard.guard.budget.callers == 0
 
 
 async def test_the_memory_is_free_once_the_application_has_the_body() -> None:
