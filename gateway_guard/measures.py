@@ -57,11 +57,11 @@ def answer_length(answer: Answer, sampling: Sampling, unspaced: float) -> float:
 def yields(answer_logs: FloatArray, question_logs: FloatArray) -> FloatArray:
     """Return how much answer each question drew, 0 to 1, from log2 of 1 + lengths, shape (n,).
 
-    It is 0 for answers under 90 letters or 0.7 times their question, and 1 for those over 720
+    It is 0 for answers under 90 letters or not longer than their question, and 1 for those over 720
     letters and 2.8 times their question.
     """
     length = _clipped((answer_logs - 6.5) / 3.0)
-    return length * _clipped((answer_logs - question_logs + 0.5) / 2.0)
+    return length * _clipped((answer_logs - question_logs) / 1.5)
 
 
 def _clipped(values: FloatArray) -> FloatArray:

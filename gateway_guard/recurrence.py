@@ -29,6 +29,9 @@ VARIABLE_CUE_WEIGHT = 0.1
 CONSTANT_SHARE = 0.5
 """A window is constant when it came in at least this share of a subject's exchanges."""
 
+CUE_CONSTANT_SHARE = 0.75
+"""A cue's window must come in more of them: a popular page can stand in half of them."""
+
 FEWEST_RECURRENCES = 2.0
 """Nothing is constant that came less often than this."""
 
@@ -102,11 +105,12 @@ def update(rows: profile.RowArray, exchanges: Sequence[Windows], target: Numbers
     places = countmin.cells(hashes) + sketch.repeat(sizes)
     counted = countmin.estimate(countmin.count(rows.view(np.uint16), places))
     rows["shingled"] += np.bincount(target, minlength=len(rows))
-    enough = np.maximum(FEWEST_RECURRENCES, CONSTANT_SHARE * rows["shingled"])[target]
-    constant = counted >= enough.repeat(sizes)
+    shingled = rows["shingled"][target].repeat(sizes)
+    constant = counted >= np.maximum(FEWEST_RECURRENCES, CONSTANT_SHARE * shingled)
+    steady = counted >= np.maximum(FEWEST_RECURRENCES, CUE_CONSTANT_SHARE * shingled)
     _halve(rows)
     texts = np.fromiter(map(_TEXTS, exchanges), np.intp, len(exchanges))
-    return Recurrence(_shares(constant, starts, texts), _cues(constant, starts, exchanges))
+    return Recurrence(_shares(constant, starts, texts), _cues(steady, starts, exchanges))
 
 
 def _unpack(packed: list[bytes], layout: np.dtype[Any]) -> tuple[npt.NDArray[Any], Numbers]:
