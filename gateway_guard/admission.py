@@ -105,12 +105,10 @@ class SubjectTable:
 
     def commit(self, shares: Iterable[tuple[Subject, Held]], *, now: Instant) -> None:
         """Count settled exchanges for the subjects that they speak for."""
-        found = ((self._present(subject), held) for subject, held in shares)
-        admitted = [share for share in found if self._admits(*share)]
         rows: dict[int, int] = {}
         counted: list[Share] = []
-        for subject, held in admitted:
-            present = self._present(subject)
+        for subject, held in [share for share in shares if self._admits(*share)]:
+            present = subject if subject.row >= 0 else self._present(subject)
             if present.row < 0:  # made room for another one of the batch
                 present.exchanges += held.answers
                 self._waiting.keep(present, held)
@@ -132,17 +130,17 @@ class SubjectTable:
 
     def _present(self, subject: Subject) -> Subject:
         """Return what is held under the id: a subject may lose its place while it is open."""
-        if subject.row >= 0:
-            return subject
         found = self._admitted.get(subject.id) or self._waiting.get(subject.id)
         return found or self._waiting.add(subject)
 
     def _admits(self, subject: Subject, held: Held) -> bool:
         """Tell whether the subject has a row, now at the latest; else let its share wait."""
+        if subject.row < 0:
+            subject = self._present(subject)
         subject.exchanges += held.answers
         if subject.row >= 0:
             return True
-        subject.keys.add(held.contribution.key)
+        subject.keys |= {held.contribution.key}
         if not _admissible(subject):
             self._waiting.keep(subject, held)
             return False
@@ -154,8 +152,7 @@ class SubjectTable:
         subject.row = self.slab.acquire()
         self._of_row[subject.row] = subject
         self._admitted[subject.id] = subject
-        carried, subject.waiting = subject.waiting, []
-        subject.keys.clear()
+        carried, subject.waiting, subject.keys = subject.waiting, (), frozenset()
         row = profile.empty()
         row["subject"] = np.frombuffer(subject.id, dtype=np.uint8)
         row["version"] = profile.LAYOUT_VERSION
@@ -201,7 +198,7 @@ class SubjectTable:
         return row, 0.0
 
 
-def _answered(row: profile.RowArray, waiting: list[Held]) -> float:
+def _answered(row: profile.RowArray, waiting: tuple[Held, ...]) -> float:
     """Return how many answers were seen, in a row and of what waits."""
     seen = sum(held.contribution.answer is not None for held in waiting)
     return float(row["linear"][0, 1, profile.Slot.ANSWERED]) + seen

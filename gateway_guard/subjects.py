@@ -75,8 +75,8 @@ class Subject:
     inflight: int = 0
     admitted_at: float = inf
     ended_at: float = -inf
-    waiting: list[Held] = field(default_factory=list)
-    keys: set[bytes] = field(default_factory=set)
+    waiting: tuple[Held, ...] = ()
+    keys: frozenset[bytes] = frozenset()
     pending: dict[int, Held] = field(default_factory=dict)
 
 

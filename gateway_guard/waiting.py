@@ -55,7 +55,7 @@ class Waiting:
 
     def keep(self, subject: Subject, held: Held) -> None:
         """Keep an exchange of a subject that is held."""
-        subject.waiting.append(held)
+        subject.waiting = (*subject.waiting, held)
         (self._once if subject.id in self._once.subjects else self._others).grow(subject)
 
     def remove(self, subject: bytes) -> None:

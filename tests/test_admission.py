@@ -324,7 +324,7 @@ def test_any_order_of_events_leaves_the_tables_consistent(seed: int) -> None:
     assert len(admitted) == len(table) == len({subject.row for subject in admitted})
     for subject in admitted:
         assert table.slab.rows[subject.row]["subject"].tobytes() == subject.id
-        assert (subject.inflight, subject.pending, subject.waiting) == (0, {}, [])
+        assert (subject.inflight, subject.pending, subject.waiting) == (0, {}, ())
         assert exchanges(driver, subject) <= subject.exchanges
 
 

@@ -45,11 +45,18 @@ class Slab:
         return row
 
     def _reclaim(self) -> int:
-        touched = self.touched
-        while touched[self._hand]:
-            touched[self._hand] = False
-            self._hand = (self._hand + 1) % self.capacity
-        row = self._hand
+        """Take back the next row that was not touched, clearing the marks that the hand passes."""
+        touched, hand = self.touched, self._hand
+        for begin, end in ((hand, self.capacity), (0, hand), (hand, self.capacity)):
+            passed = touched[begin:end]
+            place = int(passed.argmin()) if len(passed) else 0
+            if len(passed) and not passed[place]:
+                passed[:place] = False
+                return self._take(begin + place)
+            passed[:] = False
+        return self._take(0)
+
+    def _take(self, row: int) -> int:
         self._hand = (row + 1) % self.capacity
         self._evicted(row)
         return row
