@@ -14,13 +14,22 @@ if TYPE_CHECKING:
     from gateway_guard.dialects.encoding import Decoder
 
 _OK, _REDIRECT = 200, 300
+_CHARS_A_BYTE = 3  # of JSON or events in an encoding that nothing here decodes, about
 _TYPE_LENGTH, _ENCODING_LENGTH = len(b"content-type"), len(b"content-encoding")
 
 
 class Observation:
     """Follows one response from its start to its end, or to where it broke off."""
 
-    __slots__ = ("_decoder", "_dialect", "_key", "_reader", "completed", "status")
+    __slots__ = (
+        "_decoder",
+        "_dialect",
+        "_key",
+        "_reader",
+        "_undecoded_bytes",
+        "completed",
+        "status",
+    )
 
     def __init__(self, dialect: Dialect, digest_key: bytes) -> None:
         """Begin before the response has started."""
@@ -28,6 +37,7 @@ class Observation:
         self._key = digest_key
         self._decoder: Decoder | None = None
         self._reader: ResponseReader | None = None
+        self._undecoded_bytes = 0
         self.status: int | None = None
         self.completed = False
 
@@ -51,12 +61,19 @@ class Observation:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body as they are on the wire."""
-        if self._reader is not None and self._decoder is not None and chunk:
+        if self._reader is None or self._decoder is None:
+            self._undecoded_bytes += len(chunk)
+        elif chunk:
             self._reader.feed(self._decoder.decode(chunk))
 
     def outcome(self) -> Outcome:
-        """Return how the exchange ended; may be called once."""
+        """Return how the exchange ended; may be called once.
+
+        What was in an encoding that cannot be decoded is an answer of about its length.
+        """
         answer: Answer | None = None
         if self._reader is not None:
             answer = self._reader.finish()
+        elif self.status is not None and _OK <= self.status < _REDIRECT:
+            answer = Answer(output_chars=_CHARS_A_BYTE * self._undecoded_bytes)
         return Outcome(self.status, self.completed, answer)

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from gateway_guard import GuardMiddleware
+from gateway_guard.exchange import Answer
 from gateway_guard.profile import Slot
 from tests.callers import (
     CHAT,
@@ -267,24 +268,31 @@ async def test_compressed_answers_are_observed(
 
 
 @pytest.mark.parametrize("encoding", [b"br", b"zstd", b"gzip, gzip", b"\xff"])
-async def test_answers_in_unknown_encodings_pass_unseen(
+async def test_answers_in_unknown_encodings_are_known_by_their_length(
     encoding: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They count as answers of which nothing is known."""
+    """What a client asks to have encoded is an answer all the same, if it is cut short too."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         del scope
         await read(receive)
         headers = [JSON, (b"content-encoding", encoding)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"\x0b\x02"})
+        await send({"type": "http.response.body", "body": bytes(600), "more_body": True})
+        if not told:
+            await send({"type": "http.response.body", "body": b"\x0b\x02"})
 
     guard = guarded(app)
     told = outcomes_of(guard, monkeypatch)
     wire = await ask(guard, scope_of(), asking("hello"))
-    assert wire.body == b"\x0b\x02"
-    assert [outcome.answer for outcome in told] == [None]
-    assert counted(guard, "exchanges") == {"committed": 1}
+    assert wire.body == bytes(600) + b"\x0b\x02"
+    await ask(guard, scope_of(), asking("hello"))
+    assert [outcome.completed for outcome in told] == [True, False]
+    assert [outcome.answer for outcome in told] == [
+        Answer(output_chars=1806),
+        Answer(output_chars=1800),
+    ]
+    assert reading_of(guard).slow[Slot.ANSWERED] == 2.0
 
 
 @pytest.mark.parametrize(("answered", "observed"), [(ANSWER, 1.0), ("Nowhere at all.", 0.0)])
