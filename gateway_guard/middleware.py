@@ -9,6 +9,7 @@ from gateway_guard.assembly import Guard
 from gateway_guard.intake import route
 from gateway_guard.responder import Responder
 from gateway_guard.settings import load_settings
+from gateway_guard.subjects import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from gateway_guard.engine import Engine
     from gateway_guard.instrumentation import Instrumentation
+    from gateway_guard.principal import Principal
     from gateway_guard.settings import Settings
 
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
@@ -68,23 +70,47 @@ class GuardMiddleware:
             await self.app(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        code = self._closing_code(scope)
+        guard = self.guard
+        code: int | None = None
+        with guard.contained() as contained:
+            principal = guard.principals.read(scope)
+            code = self._closing_code(principal, route(scope))
+            if not guard.engine.verified(principal):
+                send = self._verifying(principal, send)
+        if guard.broken(contained) and guard.settings.mode == "enforce":
+            code = _TRY_AGAIN_LATER
         if code is None:
             await self.app(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": code})
 
-    def _closing_code(self, scope: Scope) -> int | None:
+    def _closing_code(self, principal: Principal, path: str) -> int | None:
         """Return the code to close a handshake with, ``None`` for one that may go on."""
         guard = self.guard
-        with guard.contained() as contained:
-            principal, path = guard.principals.read(scope), route(scope)
-            decision = guard.engine.refuse_early(principal, path, guard.timeline.now())
-            if decision is not None:
-                guard.tell_refusal(decision, path, request_id=None)
-                return _POLICY_VIOLATION
-        refusing = guard.broken(contained) and guard.settings.mode == "enforce"
-        return _TRY_AGAIN_LATER if refusing else None
+        decision = guard.engine.refuse_early(principal, path, guard.timeline.now())
+        if decision is None:
+            return None
+        guard.tell_refusal(decision, path, request_id=None)
+        return _POLICY_VIOLATION
+
+    def _verifying(self, principal: Principal, send: Send) -> Send:
+        """Return ``send`` for a websocket whose key is verified once it is accepted."""
+
+        async def watch(message: Message) -> None:
+            await send(message)
+            if message["type"] == "websocket.accept":
+                with self.guard.contained():
+                    self._verify(principal.key)
+
+        return watch
+
+    def _verify(self, key: bytes) -> None:
+        memory = self.guard.engine.memory
+        memory.ages.add(hash_of(key), self.guard.timeline.now().wall)
+        memory.revoked.pop(key, None)
+        subject = memory.subjects.get(key)
+        if subject is not None:
+            memory.subjects.verify(subject)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:

@@ -56,6 +56,48 @@ async def test_a_first_success_verifies_the_key() -> None:
     assert verified == [False, True]
 
 
+async def test_a_websocket_that_is_accepted_verifies_its_key() -> None:
+    """Once the application has said so, and never because the client asked."""
+    verified: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await read(receive)
+            await answer(send, b"{}", status=401)
+            return
+        verified.append(is_verified(guard))
+        if b"no" not in scope["query_string"]:
+            await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"})
+        verified.append(is_verified(guard))
+
+    guard = guarded(app)
+    await ask(guard, scope_of(), asking("hello"))
+    for query in (b"no", b"", b"no"):
+        scope = scope_of("/v1/realtime", type="websocket", query_string=query)
+        await guard(scope, Wire().receive, Wire().send)
+    assert verified == [False, False, False, True, True, True]
+    await ask(guard, scope_of(), asking("hello"))
+    assert not is_verified(guard)
+    scope = scope_of("/v1/realtime", type="websocket")
+    await guard(scope, Wire().receive, Wire().send)
+    assert is_verified(guard)
+    assert not counted(guard, "errors")
+
+
+async def test_a_websocket_verifies_a_key_that_was_never_seen() -> None:
+    """There is nothing to move out of the table of strangers."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "websocket.accept"})
+
+    guard, wire = guarded(app), Wire()
+    await guard(scope_of("/v1/realtime", type="websocket"), wire.receive, wire.send)
+    assert is_verified(guard)
+    assert not counted(guard, "errors")
+
+
 async def test_an_unauthorised_key_loses_its_verification() -> None:
     """A key that was revoked upstream is a stranger again, until it is accepted once more."""
     statuses = iter([200, 401, 200])
@@ -105,7 +147,7 @@ async def test_a_forbidden_model_is_no_bad_key() -> None:
     for _ in range(2):
         await ask(guard, scope_of(), asking("hello"))
     assert is_verified(guard)
-    assert counted(guard, "exchanges") == {"committed": 1, "unauthorised": 1}
+    assert counted(guard, "exchanges") == {"committed": 1, "forbidden": 1}
 
 
 async def test_rejections_of_a_known_key_are_counted_in_its_profile() -> None:
