@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway_guard.actions import Action
+from gateway_guard.instrumentation import utc
 from gateway_guard.policy import Terms
 from gateway_guard.principal import SubjectKind
 from gateway_guard.standing import Standing
@@ -28,7 +29,7 @@ class Verdict(msgspec.Struct, frozen=True):
     kind: SubjectKind
     subject: bytes
     standing: Standing
-    most: Action
+    most: Action = Action.BLOCK
 
     @property
     def action(self) -> Action:
@@ -40,7 +41,8 @@ class Decision(msgspec.Struct, frozen=True):
     """What is done about one request, and on what grounds.
 
     ``refused`` is what the client sees; under ``MODE=shadow`` it stays false and ``would_refuse``
-    says what would have happened. ``action`` is ``PASS`` where nothing was held against the
+    says what would have happened. ``refused_so_far`` counts what the subject was refused, this
+    request included. ``action`` is ``PASS`` where nothing was held against the
     request. ``retry_after_seconds`` is set for a throttle only, ``until_at`` for penalties and
     blocks.
     """
@@ -56,18 +58,35 @@ class Decision(msgspec.Struct, frozen=True):
     retry_after_seconds: float | None = None
     until_at: float | None = None
     rate_per_minute: float = 0.0
+    refused_so_far: int = 0
     terms: Terms | None = None
 
 
-def described(decision: Decision) -> dict[str, object]:
-    """Return what a log line says of a decision."""
+def refusing(standing: Standing, now: Instant) -> bool:
+    """Tell whether a subject's requests are refused at the moment whatever they would show."""
+    if standing.action == Action.BLOCK:
+        return now.wall < standing.until_at
+    return standing.action == Action.THROTTLE and (
+        standing.paced_at > now.steady or standing.penalty_until_at > now.wall
+    )
+
+
+def described(decision: Decision, name: str | None = None) -> dict[str, object]:
+    """Return what a log line says of a decision; ``name`` is what the operator calls the key."""
+    wait = decision.retry_after_seconds
     return {
         "action": decision.action.label,
         "key_id": decision.key_id,
+        "name": name,
         "subject": decision.subject_kind,
         "subject_id": decision.subject_id,
         "score": round(decision.score, 2),
+        "reasons": decision.reasons,
         "clause": decision.terms.clause if decision.terms is not None else None,
+        "until": utc(decision.until_at),
+        "retry_after_seconds": round(wait, 1) if wait is not None else None,
+        "rate_per_minute": decision.rate_per_minute,
+        "refused_so_far": decision.refused_so_far,
     }
 
 
@@ -84,6 +103,31 @@ class Pacing(msgspec.Struct, frozen=True):
         """Return the requests a minute that a standing is slowed to."""
         step = min(standing.above // self.step_exchanges, len(self.rates_per_minute) - 1)
         return self.rates_per_minute[step]
+
+    def stage(self, standing: Standing, now: Instant) -> tuple[Action, float]:
+        """Return what the log is to know of a standing: its action, with its rate or its end."""
+        if standing.action != Action.THROTTLE:
+            return standing.action, standing.until_at
+        if standing.penalty_until_at > now.wall:
+            return Action.PENALTY, standing.penalty_until_at
+        return Action.THROTTLE, self.rate(standing)
+
+    def announced(self, item: Verdict, now: Instant) -> dict[str, object]:
+        """Return what a log line says of a subject's standing, and note that it was said."""
+        standing = item.standing
+        action, value = standing.announced = self.stage(standing, now)
+        until = standing.penalty_until_at if action == Action.PENALTY else standing.until_at
+        return {
+            "action": action.label,
+            "subject": item.kind.name.lower(),
+            "subject_id": item.subject.hex(),
+            "score": round(standing.score, 2),
+            "reasons": standing.reasons,
+            "offences": standing.offences,
+            "until": utc(until) if action.refuses else None,
+            "watched_since": utc(standing.watched_at or None),
+            "rate_per_minute": value if action == Action.THROTTLE else None,
+        }
 
     def interval_seconds(self, verdict: Verdict) -> float:
         """Return the seconds between two requests, moved by a secret amount."""
@@ -113,7 +157,7 @@ def decide(verdicts: Sequence[Verdict], case: Case, pacing: Pacing, *, shadow: b
     action = min(worst.action, ceiling)
     retry_after = None
     if action == Action.THROTTLE:
-        worst, action, retry_after = _paced(verdicts, worst, pacing, case.now)
+        worst, action, retry_after = _paced(verdicts, worst, pacing, case.now, shadow=shadow)
     refused = action > Action.THROTTLE or retry_after is not None
     return Decision(
         action=action,
@@ -127,6 +171,7 @@ def decide(verdicts: Sequence[Verdict], case: Case, pacing: Pacing, *, shadow: b
         retry_after_seconds=retry_after if action == Action.THROTTLE else None,
         until_at=_until(worst.standing, action),
         rate_per_minute=pacing.rate(worst.standing),
+        refused_so_far=worst.standing.refused + refused,
         terms=case.terms,
     )
 
@@ -138,9 +183,12 @@ def _until(standing: Standing, action: Action) -> float | None:
 
 
 def _paced(
-    verdicts: Sequence[Verdict], worst: Verdict, pacing: Pacing, now: Instant
+    verdicts: Sequence[Verdict], worst: Verdict, pacing: Pacing, now: Instant, *, shadow: bool
 ) -> tuple[Verdict, Action, float | None]:
-    """Let the request pass only if every subject that throttles it has room for it."""
+    """Let the request pass only if every subject that throttles it has room for it.
+
+    In shadow nobody is told to wait, so nobody can come too early.
+    """
     throttling = [item for item in verdicts if item.action >= Action.THROTTLE]
     for item in throttling:
         if item.standing.penalty_until_at > now.wall:
@@ -151,7 +199,7 @@ def _paced(
         for item in throttling:
             _admitted(item, pacing, now)
         return worst, Action.THROTTLE, None
-    if _too_early(latest.standing, wait, pacing, now):
+    if not shadow and _too_early(latest.standing, wait, pacing, now):
         return latest, Action.PENALTY, None
     return latest, Action.THROTTLE, wait
 

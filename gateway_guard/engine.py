@@ -10,7 +10,8 @@ import numpy as np
 from gateway_guard import enforcement
 from gateway_guard.actions import Action
 from gateway_guard.assessment import Assessment
-from gateway_guard.enforcement import Case, Decision, Pacing, Verdict
+from gateway_guard.enforcement import Case, Decision, Pacing, Verdict, described, refusing
+from gateway_guard.instrumentation import Contained
 from gateway_guard.opening import Opening
 from gateway_guard.pending import PendingRecords, Ticket
 from gateway_guard.powers import Powers
@@ -88,7 +89,7 @@ class Engine:
             return None
         terms = self._policy().terms_for("", path)
         decision = self._decided(verdicts, principal, None, terms, now)
-        return self._record(decision, verdicts) if decision.refused else None
+        return self._record(decision, verdicts, now) if decision.refused else None
 
     def _out_of_favour(self, principal: Principal, now: Instant) -> list[Verdict]:
         """Return the verdicts on keys of a request that are refused whatever the request holds."""
@@ -97,7 +98,8 @@ class Engine:
             standing = self.memory.standings.get(key) if key is not None else None
             if key is None or standing is None:
                 continue
-            lapse(standing, now.wall)
+            if lapse(standing, now.wall):
+                self._tell(Verdict(SubjectKind.KEY, key, standing), principal.key_id, None, now)
             most = Action.THROTTLE if principal.anonymous else Action.BLOCK
             if standing.penalty_until_at > now.wall or standing.action == most == Action.BLOCK:
                 verdicts.append(Verdict(SubjectKind.KEY, key, standing, most))
@@ -112,7 +114,7 @@ class Engine:
         self._assess(ticket, now)
         verdicts = self._verdicts(ticket, now)
         decision = self._decided(verdicts, principal, exchange.end_user, terms, now)
-        ticket.decision = self._record(decision, verdicts)
+        ticket.decision = self._record(decision, verdicts, now)
         if decision.refused:
             self._drop(ticket, Slot.REFUSED)
         return ticket
@@ -139,7 +141,7 @@ class Engine:
                 self.memory.revoked[ticket.key.id] = True
             self._drop(ticket, None)
         else:
-            self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED)
+            self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED, "forbidden")
 
     def flush(self, now: Instant) -> None:
         """Count all settled exchanges in their subjects' profiles."""
@@ -174,20 +176,21 @@ class Engine:
             if subject.fresh * _NEARLY_DUE < subject.due:
                 continue
             standing = self.memory.standings.get(subject.id)
-            if standing is None or not _refusing(standing, now):
+            if standing is None or not refusing(standing, now):
                 self._score(ticket, subject, standing, now)
 
     def _score(
         self, ticket: Ticket, subject: Subject, standing: Standing | None, now: Instant
     ) -> None:
-        if standing is not None and standing.action == Action.BLOCK:
-            lapse(standing, now.wall)
+        blocked = standing is not None and standing.action == Action.BLOCK
+        ended = standing is not None and blocked and lapse(standing, now.wall)
         before = standing.action if standing is not None else Action.PASS
         warming, aged = self._powers.warming(now), self._powers.knows_ages(now)
         assess = self.rules.assessment.assess
         standing = assess(self.memory, subject, now, warming=warming, aged=aged)
-        if standing.action != before:
-            self._tell(ticket, subject, standing)
+        if ended or standing.action != before:
+            item = Verdict(subject.kind, subject.id, standing)
+            self._tell(item, ticket.principal.key_id, ticket.terms, now)
 
     def _verdicts(self, ticket: Ticket, now: Instant) -> list[Verdict]:
         verdicts = []
@@ -198,7 +201,9 @@ class Engine:
                 continue
             most = Action.WATCH
             if standing.action > Action.WATCH:
-                lapse(standing, now.wall)
+                if lapse(standing, now.wall):
+                    item = Verdict(subject.kind, subject.id, standing)
+                    self._tell(item, ticket.principal.key_id, ticket.terms, now)
                 most = self._powers.most(subject, ticket, standing, now)
             verdicts.append(Verdict(subject.kind, subject.id, standing, most))
         return verdicts
@@ -221,32 +226,42 @@ class Engine:
         )
         return enforcement.decide(verdicts, case, self.rules.pacing, shadow=self.rules.shadow)
 
-    def _tell(self, ticket: Ticket, subject: Subject, standing: Standing) -> None:
-        """Log that a subject's action has changed, and which exchange did it."""
-        self.instruments.count("verdicts", standing.action.label)
-        self.instruments.event(
-            "verdict",
-            action=standing.action.label,
-            subject=subject.kind.name.lower(),
-            subject_id=subject.id.hex(),
-            key_id=ticket.principal.key_id,
-            score=round(standing.score, 2),
-            reasons=standing.reasons,
-            offences=standing.offences,
-            clause=ticket.terms.clause if ticket.terms else None,
-        )
+    def _tell(self, item: Verdict, key_id: str, terms: Terms | None, now: Instant) -> None:
+        """Log what a subject has coming from now on, and at whose request that was found."""
+        fields = self.rules.pacing.announced(item, now)
+        self.instruments.count("verdicts", str(fields["action"]))
+        clause, name = terms.clause if terms else None, self._policy().name_of(key_id)
+        self.instruments.event("verdict", **fields, key_id=key_id, name=name, clause=clause)
 
-    def _record(self, decision: Decision, verdicts: list[Verdict]) -> Decision:
-        label = decision.action.label
-        self.instruments.count("decisions", label)
-        if decision.would_refuse:
-            self.instruments.count("refusals" if decision.refused else "shadow_refusals", label)
-            for item in verdicts:
-                if item.subject.hex() == decision.subject_id:
-                    item.standing.refused += 1
+    def _record(self, decision: Decision, verdicts: list[Verdict], now: Instant) -> Decision:
+        self.instruments.count("decisions", decision.action.label)
+        if decision.action >= Action.THROTTLE:
+            self._record_severe(decision, verdicts, now)
         for listener in self.listeners:
-            listener(decision)
+            with Contained(self.instruments):
+                listener(decision)
         return decision
+
+    def _record_severe(self, decision: Decision, verdicts: list[Verdict], now: Instant) -> None:
+        """Count what is refused; log steps of a throttle, and penalties as they begin and end."""
+        for item in verdicts:
+            standing = item.standing
+            if decision.would_refuse and item.subject.hex() == decision.subject_id:
+                standing.refused += 1
+            if standing.action == item.action == Action.THROTTLE:
+                stage = self.rules.pacing.stage(standing, now)
+                if stage != standing.announced:
+                    self._tell(item, decision.key_id, decision.terms, now)
+        if decision.refused:
+            self.instruments.count("refusals", decision.action.label)
+        elif decision.would_refuse:
+            self.instruments.count("shadow_refusals", decision.action.label)
+            self.tell_refusal(decision, "shadow_refusal")
+
+    def tell_refusal(self, decision: Decision, event: str, **fields: object) -> None:
+        """Log a refusal: of each subject and action the first one, then one a minute."""
+        shown = described(decision, self._policy().name_of(decision.key_id)) | fields
+        self.instruments.seldom("info", event, (decision.subject_id, decision.action), **shown)
 
     def _commit(self, ticket: Ticket, outcome: Outcome, now: Instant) -> None:
         item, answer, history = ticket.contribution, outcome.answer, self.memory.history
@@ -262,7 +277,7 @@ class Engine:
         if len(self._settled) >= FLUSH_AT:
             self.flush(now)
 
-    def _drop(self, ticket: Ticket, slot: Slot | None) -> None:
+    def _drop(self, ticket: Ticket, slot: Slot | None, label: str = "unauthorised") -> None:
         """Close a pending record that taught nothing; ``slot`` is where the key's row counts it."""
         self._pending.end(ticket, None)
         self._pending.release(ticket)
@@ -270,7 +285,7 @@ class Engine:
             self.memory.subjects.forget(subject)
         if slot is not None:
             self.memory.subjects.count(ticket.key, slot)
-        self.instruments.count("exchanges", slot.name.lower() if slot else "unauthorised")
+        self.instruments.count("exchanges", slot.name.lower() if slot else label)
 
     def _note_first_uses(self, ticket: Ticket, now: Instant) -> None:
         """Remember since when the key has come with what others can imitate."""
@@ -283,12 +298,3 @@ class Engine:
                     self.memory.first_uses.add(use, now.wall)
         if len(noted) > _NOTED_KEPT:
             noted.clear()
-
-
-def _refusing(standing: Standing, now: Instant) -> bool:
-    """Tell whether a subject's requests are refused at the moment whatever they would show."""
-    if standing.action == Action.BLOCK:
-        return now.wall < standing.until_at
-    return standing.action == Action.THROTTLE and (
-        standing.paced_at > now.steady or standing.penalty_until_at > now.wall
-    )

@@ -1,23 +1,73 @@
 """Hooks: what the guard tells about itself. Counters that exporters read, events for structlog.
 
 Labels are bounded (action, dialect, mode, outcome), never a key; events carry ids, sizes and
-reasons, never texts.
+reasons, never texts. Instants are ISO 8601 in UTC. ``suppressed`` says how many events of the same
+kind about the same thing were left out since the last one: of these there is one a minute.
+
+Events, each dotted below ``gateway_guard``::
+
+    verdict             a subject's action has changed, a penalty began, a throttle went a step on:
+                        action, subject, subject_id, key_id, name, score, reasons, offences, clause,
+                        until, watched_since, rate_per_minute
+    refusal             action, key_id, name, subject, subject_id, score, reasons, clause, until,
+                        retry_after_seconds, rate_per_minute, refused_so_far, dialect, route,
+                        request_id, suppressed
+    shadow_refusal      what MODE=enforce would have refused: as refusal, without the last four but
+                        suppressed
+    problem             a request that cannot be handled was answered so: code, status, size,
+                        key_id, request_id, suppressed
+    shadow_problem      the same where MODE=shadow let it pass, without a request_id
+    proxy_problem       the proxy itself answered: code, status, error, suppressed
+    internal_error      the guard failed: error, place, suppressed
+    summary             once a minute in which something happened: seconds, counters (what was
+                        counted in that time), gauges, overhead_p50_us, overhead_p99_us
+    listening           address
+    policy_loaded       entitlements
+    policy_rejected     reason, path, line
+    entitlement_expired key_id, end_user, organisation, purpose, expired
+    unknown_variable    variable, nearest
+    secret_not_kept     hint
+
+Counters by name, with their labels::
+
+    requests            dialect
+    unparsed            dialect
+    exchanges           committed, abandoned, rejected, refused, unauthorised, forbidden
+    decisions           action
+    refusals            action
+    shadow_refusals     action
+    verdicts            action
+    problems            unparsed, timeout, too_large, unavailable
+    shadow_problems     as problems
+    proxy_problems      code
+    errors              the error's type
+
+Gauges: subjects, waiting, unverified, standings, buffered_bytes, policy_stale, policy_rejected.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import time
+from collections import Counter, OrderedDict, deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
     from types import TracebackType
 
 OVERHEADS_KEPT = 8192
 """The newest overheads are kept, one a request."""
+
+SELDOM_SECONDS = 60.0
+"""What happens again and again is logged once in this time."""
+
+SELDOM_KEPT = 4096
+"""So many things that happen again and again are told apart."""
 
 _log = structlog.get_logger("gateway_guard")
 _LATEST_INSTANT = 253_402_300_799  # the end of the year 9999, as far as dates go
@@ -40,8 +90,12 @@ class Instrumentation:
     Names stand without the ``gateway_guard_`` prefix and the ``_total`` suffix that exporters add.
     """
 
-    def __init__(self) -> None:
-        """Begin at zero."""
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        """Begin at zero; ``timer`` gives monotonic seconds."""
+        self._timer = timer
+        self._logged: OrderedDict[tuple[str, Hashable], tuple[float, int]] = OrderedDict()
+        self._summed: Counter[tuple[str, str]] = Counter()
+        self._summed_at = timer()
         self.counters: Counter[tuple[str, str]] = Counter()
         self.gauges: dict[str, float] = {}
         self.overhead_seconds: deque[float] = deque(maxlen=OVERHEADS_KEPT)
@@ -50,11 +104,28 @@ class Instrumentation:
         """Count one event."""
         self.counters[name, label] += 1
 
-    def event(self, name: str, **fields: object) -> None:
+    def event(self, name: str, /, **fields: object) -> None:
         """Log one event, dotted below ``gateway_guard``."""
-        # Where logs go is the host's business, and so is what breaks there.
-        with suppress(Exception):
-            _log.info(f"gateway_guard.{name}", **fields)
+        self._write("info", name, fields)
+
+    def seldom(self, level: str, name: str, about: Hashable, /, **fields: object) -> None:
+        """Log the first event about something, then at most one a minute with ``suppressed=n``."""
+        at, left_out = self._logged.get((name, about), (-SELDOM_SECONDS, 0))
+        now = self._timer()
+        if (name, about) in self._logged and now - at < SELDOM_SECONDS:
+            self._logged[name, about] = at, left_out + 1
+            return
+        self._logged[name, about] = now, 0
+        # The policy is read in a thread, and what goes wrong there is told of from there.
+        with suppress(KeyError):
+            self._logged.move_to_end((name, about))
+            if len(self._logged) > SELDOM_KEPT:
+                self._logged.popitem(last=False)
+        shown = {**fields, "suppressed": left_out} if left_out else fields
+        if level == "info":
+            self.event(name, **shown)
+        else:
+            self._write(level, name, shown)
 
     def failed(self, error: BaseException, traceback: TracebackType | None) -> None:
         """Count and log that the guard itself failed: what error and where, never its text.
@@ -66,9 +137,32 @@ class Instrumentation:
         place = ""
         if traceback is not None:
             place = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
-        self.count("errors", type(error).__name__)
+        kind = type(error).__name__
+        self.count("errors", kind)
+        self.seldom("error", "internal_error", (kind, place), error=kind, place=place)
+
+    def summarise(self) -> None:
+        """Log what was counted since the last time, unless that is nothing, and how things are."""
+        now, counted = self._timer(), Counter(self.counters)
+        new = {
+            f"{name}.{label}" if label else name: number - self._summed[name, label]
+            for (name, label), number in counted.items()
+            if number > self._summed[name, label]
+        }
+        seconds, self._summed, self._summed_at = now - self._summed_at, counted, now
+        if not new:
+            return
+        fields: dict[str, object] = {"seconds": round(seconds), "counters": new}
+        if self.overhead_seconds:
+            spent = 1e6 * np.array(self.overhead_seconds)
+            middle, high = np.percentile(spent, (50, 99)).round(1).tolist()
+            fields |= {"overhead_p50_us": middle, "overhead_p99_us": high}
+        self.event("summary", **fields, gauges=dict(self.gauges))
+
+    def _write(self, level: str, name: str, fields: dict[str, object]) -> None:
+        # Where logs go is the host's business, and so is what breaks there.
         with suppress(Exception):
-            _log.error("gateway_guard.internal_error", error=type(error).__name__, place=place)
+            getattr(_log, level)(f"gateway_guard.{name}", **fields)
 
 
 class Contained:

@@ -18,6 +18,7 @@ class Standing:
     monotonic. ``above`` counts the exchanges admitted while the score stood above the threshold.
     From ``told_at`` on requests were told to come at ``retry_at``: ``early`` counts those that came
     before, ``told`` those that may. ``provisional`` says that only pending exchanges brought it.
+    ``announced`` is what the log was last told: an action, with the rate or the end that it has.
     """
 
     action: Action = Action.PASS
@@ -36,6 +37,7 @@ class Standing:
     returns: int = 0
     provisional: bool = False
     refused: int = 0
+    announced: tuple[Action, float] = (Action.PASS, 0.0)
     families: frozenset[str] = field(default_factory=frozenset)
 
 

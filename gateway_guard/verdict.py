@@ -106,12 +106,17 @@ def _block_seconds(standing: Standing, ladder: Ladder, now: float) -> float:
     return min(ladder.block_longest_seconds, seconds) * spread
 
 
-def lapse(standing: Standing, now: float) -> None:
-    """End what has run its time: a block ends in a throttle on probation, a throttle in a watch."""
-    if standing.action == Action.BLOCK and now >= standing.until_at:
+def lapse(standing: Standing, now: float) -> bool:
+    """End what has run its time: a block ends in a throttle on probation, a throttle in a watch.
+
+    Return whether something ended.
+    """
+    if now < standing.until_at or standing.action < Action.THROTTLE:
+        return False
+    if standing.action == Action.BLOCK:
         standing.action = Action.THROTTLE
         standing.until_at = now + THROTTLE_HOLD_SECONDS
-        standing.above = 0
-    elif standing.action == Action.THROTTLE and now >= standing.until_at:
+    else:
         standing.action = Action.WATCH
-        standing.above = 0
+    standing.above = 0
+    return True

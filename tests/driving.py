@@ -74,7 +74,7 @@ class Recorder(Instrumentation):
         super().__init__()
         self.events: list[dict[str, object]] = []
 
-    def event(self, name: str, **fields: object) -> None:
+    def event(self, name: str, /, **fields: object) -> None:
         """Keep one event."""
         self.events.append({"event": name, **fields})
 

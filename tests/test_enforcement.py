@@ -251,7 +251,7 @@ def test_a_log_line_says_who_and_why_and_on_what_terms() -> None:
     """No text and no key, but ids, numbers and the clause."""
     terms = Terms("Usage policy", "No training on outputs.")
     case = msgspec.structs.replace(CASE, terms=terms)
-    line = described(decided(verdict(Action.BLOCK), case=case))
+    line = described(decided(verdict(Action.BLOCK), case=case), "search team")
     assert line["action"] == "block"
     assert line["clause"] == "No training on outputs."
     assert described(decided())["clause"] is None

@@ -9,7 +9,9 @@ import pytest
 
 from gateway_guard.actions import Action
 from gateway_guard.enforcement import Decision
-from tests.driving import DAY, HOUR, Caller, Driver
+from gateway_guard.instrumentation import utc
+from gateway_guard.policy import Policy
+from tests.driving import DAY, HOUR, Caller, Driver, play
 from tests.traffic import HARVESTS, INNOCENTS, chat, self_instruct
 
 if TYPE_CHECKING:
@@ -259,15 +261,76 @@ def test_innocents_are_never_refused(name: str) -> None:
 
 
 def test_each_change_of_a_verdict_is_told_once_with_its_reasons() -> None:
-    """With ids, numbers and the clause; without a word of what was asked."""
-    driver = Driver()
+    """With ids, numbers, instants and the clause; without a word of what was asked."""
+    names = Policy(names={ALICE.principal.key_id: "search team"})
+    driver = Driver(policy=names)
     harvest_until(driver, Action.BLOCK)
     told = [event for event in driver.instruments.events if event["subject"] == "key"]
-    actions = [event["action"] for event in told]
-    assert actions[-1] == "block"
-    assert len(actions) == len(set(actions))
+    steps = [(event["action"], event["rate_per_minute"]) for event in told]
+    assert steps[-1] == ("block", None)
+    assert len(steps) == len(set(steps))
+    assert ("throttle", driver.settings.throttle_rates[0]) in steps
+    assert told[-1]["until"] == utc(standing_of(driver).until_at)
+    assert all(event["watched_since"] and event["name"] == "search team" for event in told)
     assert all(event["reasons"] and event["clause"] and event["key_id"] for event in told)
     assert "diverse" not in str(told)
+
+
+def test_the_end_of_a_block_and_of_a_throttle_are_told() -> None:
+    """Once each, by the request that finds them over."""
+    driver = Driver()
+    plays = harvest_until(driver, Action.BLOCK)
+    del driver.instruments.events[:]
+    driver.wait(block_seconds(driver) + 1)
+    assert driver.engine.refuse_early(ALICE.principal, "/v1/x", driver.now) is None
+    driver.wait(HOUR)
+    assert driver.engine.refuse_early(ALICE.principal, "/v1/x", driver.now) is None
+    told = [event["action"] for event in driver.instruments.events if event["event"] == "verdict"]
+    assert told == ["throttle", "watch"]
+    driver.ask(ALICE, next(plays))
+
+
+def test_each_step_of_a_throttle_is_told_once() -> None:
+    """With the rate that holds from then on."""
+    driver = Driver(block_logit=90)
+    plays = harvest_until(driver, Action.THROTTLE)
+    for _ in range(3 * driver.settings.step_exchanges):
+        driver.ask(ALICE, next(plays))
+        driver.wait(61)
+    told = [event for event in driver.instruments.events if event["subject"] == "key"]
+    rates = [event["rate_per_minute"] for event in told if event["action"] == "throttle"]
+    assert rates == list(driver.settings.throttle_rates)
+
+
+def test_the_start_and_the_end_of_a_penalty_are_told() -> None:
+    """Once each, however many requests are refused in it."""
+    driver = Driver(block_logit=90)
+    plays = harvest_until(driver, Action.THROTTLE)
+    del driver.instruments.events[:]
+    for _ in range(100):
+        driver.wait(0.1)
+        driver.ask(ALICE, next(plays))
+    until = utc(standing_of(driver).penalty_until_at)
+    driver.wait(driver.settings.penalty_seconds + 61)
+    standing_of(driver).until_at = driver.now.wall + HOUR
+    driver.ask(ALICE, next(plays))
+    told = [each for each in driver.instruments.events if each["event"] == "verdict"]
+    told = [each for each in told if each["subject"] == "key"]
+    assert [each["action"] for each in told] == ["penalty", "throttle"]
+    assert told[0]["until"] == until
+
+
+def test_a_listener_that_breaks_breaks_nothing_else() -> None:
+    """It is counted, the others are heard, and the request has its decision."""
+
+    def broken(_: Decision) -> None:
+        raise ValueError(ALICE.key)
+
+    driver, heard = Driver(), list[Decision]()
+    driver.engine.listeners += [broken, heard.append]
+    ticket = driver.ask(ALICE, play("Is anybody listening?"))
+    assert heard == [ticket.decision]
+    assert driver.instruments.counters["errors", "ValueError"] == 1
 
 
 def test_decisions_and_refusals_are_counted() -> None:

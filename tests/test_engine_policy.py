@@ -67,6 +67,23 @@ def test_shadow_mode_refuses_nothing() -> None:
     assert not any(name == "refusals" for name, _ in counters)
 
 
+def test_in_shadow_mode_nobody_comes_too_early() -> None:
+    """Nobody was told to wait, so hammering brings no penalty."""
+    driver = Driver(mode="shadow", block_logit=90)
+    decisions = harvest(driver, 200)
+    assert {decision.action for decision in decisions} >= {Action.THROTTLE}
+    assert Action.PENALTY not in {decision.action for decision in decisions}
+
+
+def test_shadow_mode_logs_what_would_have_been_refused() -> None:
+    """The first refusal of each subject and action, with its grounds."""
+    driver = Driver(mode="shadow")
+    harvest(driver)
+    told = [each for each in driver.instruments.events if each["event"] == "shadow_refusal"]
+    assert len({(each["subject_id"], each["action"]) for each in told}) == len(told) > 0
+    assert all(each["reasons"] and each["refused_so_far"] for each in told)
+
+
 def test_shadow_mode_refuses_nothing_early() -> None:
     """A blocked key's request is read and answered like any other."""
     driver = Driver(mode="shadow")

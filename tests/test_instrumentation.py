@@ -8,8 +8,14 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from gateway_guard.instrumentation import OVERHEADS_KEPT, Contained, Instrumentation, utc
-from tests.callers import ask, asking, guarded, scope_of
+from gateway_guard.instrumentation import (
+    OVERHEADS_KEPT,
+    SELDOM_KEPT,
+    Contained,
+    Instrumentation,
+    utc,
+)
+from tests.callers import Time, ask, asking, guarded, scope_of
 from tests.upstreams import model
 
 SECRET = "sk-in-the-text-of-an-error"
@@ -127,3 +133,77 @@ def test_logging_that_breaks_breaks_nothing_else() -> None:
     finally:
         structlog.configure(processors=before)
     assert instruments.counters == {("errors", "ValueError"): 1}
+
+
+def test_what_happens_again_and_again_is_logged_once_a_minute() -> None:
+    """With the number of what was left out; other things have lines of their own."""
+    time = Time()
+    instruments = Instrumentation(time)
+    with capture_logs() as logs:
+        for _ in range(125):
+            instruments.seldom("info", "refusal", "a", action="block")
+            time.pass_by(1)
+        instruments.seldom("warning", "refusal", "b")
+    assert [(log["log_level"], log.get("suppressed", 0)) for log in logs] == [
+        ("info", 0),
+        ("info", 59),
+        ("info", 59),
+        ("warning", 0),
+    ]
+
+
+def test_failures_of_one_place_are_logged_once_a_minute() -> None:
+    """Each is counted."""
+    instruments = Instrumentation(Time())
+    with capture_logs() as logs:
+        for _ in range(5):
+            with Contained(instruments):
+                fail()
+    assert instruments.counters == {("errors", "ValueError"): 5}
+    assert len(logs) == 1
+
+
+def test_what_is_remembered_of_log_lines_is_bounded() -> None:
+    """A flood of new subjects makes the oldest ones new again."""
+    instruments = Instrumentation(Time())
+    with capture_logs() as logs:
+        for number in range(SELDOM_KEPT + 1):
+            instruments.seldom("info", "refusal", number)
+        instruments.seldom("info", "refusal", SELDOM_KEPT)
+        instruments.seldom("info", "refusal", 0)
+    assert len(logs) == SELDOM_KEPT + 2
+
+
+def test_a_summary_tells_what_was_counted_since_the_last_one() -> None:
+    """With gauges and overheads; of a minute without requests there is none."""
+    time = Time()
+    instruments = Instrumentation(time)
+    instruments.count("decisions", "pass")
+    with capture_logs() as logs:
+        instruments.summarise()
+        time.pass_by(60)
+        instruments.summarise()
+        instruments.count("decisions", "pass")
+        instruments.count("starts")
+        instruments.gauges["subjects"] = 7.0
+        instruments.overhead_seconds.extend([0.0001] * 99 + [0.001])
+        time.pass_by(60)
+        instruments.summarise()
+    assert logs == [
+        {
+            "event": "gateway_guard.summary",
+            "log_level": "info",
+            "seconds": 0,
+            "counters": {"decisions.pass": 1},
+            "gauges": {},
+        },
+        {
+            "event": "gateway_guard.summary",
+            "log_level": "info",
+            "seconds": 60,
+            "counters": {"decisions.pass": 1, "starts": 1},
+            "gauges": {"subjects": 7.0},
+            "overhead_p50_us": 100.0,
+            "overhead_p99_us": pytest.approx(109.0, abs=1),
+        },
+    ]
