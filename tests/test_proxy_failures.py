@@ -155,7 +155,7 @@ async def test_every_error_of_a_transport_has_a_status_and_a_code(
     assert (answer.status_code, code(answer)) == (status, expected)
     assert logs == [
         {
-            "event": "gateway_guard.proxy.upstream_failed",
+            "event": "gateway_guard.proxy_problem",
             "log_level": "warning",
             "status": status,
             "code": expected,
@@ -163,6 +163,25 @@ async def test_every_error_of_a_transport_has_a_status_and_a_code(
         }
     ]
     assert KEY not in answer.text
+    assert app.state.readiness.instruments.counters == {("proxy_problems", expected): 1}
+
+
+async def test_an_upstream_that_stays_away_is_logged_once_a_minute() -> None:
+    """Every request is counted."""
+
+    def upstream(_: httpx.Request) -> httpx.Response:
+        message = "nobody there"
+        raise httpx.ConnectError(message)
+
+    app = create_proxy("http://upstream", transport=httpx.MockTransport(upstream))
+    with structlog.testing.capture_logs() as logs:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+            for _ in range(3):
+                await client.get("http://gateway")
+    assert app.state.readiness.instruments.counters == {
+        ("proxy_problems", "upstream_unreachable"): 3
+    }
+    assert [log["code"] for log in logs] == ["upstream_unreachable"]
 
 
 async def test_a_request_above_the_limit_is_told_to_come_back() -> None:

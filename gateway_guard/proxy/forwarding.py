@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import httpx
-import structlog
 
+from gateway_guard.instrumentation import Instrumentation
 from gateway_guard.principal.addresses import Addresses
 from gateway_guard.proxy.answers import (
     OVERLOADED,
@@ -28,15 +28,14 @@ if TYPE_CHECKING:
 
     from gateway_guard.proxy.options import ProxyOptions, Upstream
 
-log = structlog.get_logger("gateway_guard")
-
 
 @dataclass(slots=True)
 class Readiness:
-    """Whether the proxy takes new work, and how much it has."""
+    """Whether the proxy takes new work, how much it has, and where it tells what goes wrong."""
 
     draining: bool = False
     in_flight: int = 0
+    instruments: Instrumentation = field(default_factory=Instrumentation)
 
 
 @dataclass(slots=True)
@@ -64,6 +63,7 @@ class Forwarder:
         if scope["type"] == "websocket":
             await refuse_websocket(scope, receive, send)
         elif failure := self._refusal(scope):
+            self.tell(failure)
             await failure_response(failure)(scope, receive, send)
         else:
             self.readiness.in_flight += 1
@@ -71,6 +71,13 @@ class Forwarder:
                 await Relay(self, scope, receive, send).run()
             finally:
                 self.readiness.in_flight -= 1
+
+    def tell(self, failure: Failure, error: Exception | None = None) -> None:
+        """Count and log that the proxy itself answers, by the error's kind and never its text."""
+        instruments, kind = self.readiness.instruments, type(error).__name__ if error else None
+        instruments.count("proxy_problems", failure.code)
+        shown = {"code": failure.code, "status": failure.status, "error": kind}
+        instruments.seldom("warning", "proxy_problem", (failure.code, kind), **shown)
 
     def request(self, scope: Scope, body: BufferedBody | StreamedBody) -> httpx.Request:
         """Build the request to the upstream: the client's bytes under the upstream's name."""
@@ -172,12 +179,7 @@ class Relay:
     async def _fail(self, error: httpx.TransportError) -> None:
         """Say that the upstream did not answer."""
         failure = failure_of(error)
-        log.warning(
-            "gateway_guard.proxy.upstream_failed",
-            status=failure.status,
-            code=failure.code,
-            error=type(error).__name__,
-        )
+        self._forwarder.tell(failure, error)
         await failure_response(failure)(self._scope, self._receive, self._send)
 
     def _body(self, message: Message) -> BufferedBody | StreamedBody:

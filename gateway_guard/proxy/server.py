@@ -139,8 +139,13 @@ def guarded_proxy(upstream: str, options: ProxyOptions) -> Starlette:
     """
     settings = load_settings()
     options = replace(options, trusted_proxies=settings.trusted_proxies)
-    guard = Middleware(GuardMiddleware, settings=settings)
-    app = create_proxy(upstream, options=options, middleware=[guard])
+
+    def guard(inner: ASGIApp) -> ASGIApp:
+        guarded = GuardMiddleware(inner, settings=settings)
+        app.state.readiness.instruments = guarded.instruments
+        return guarded
+
+    app = create_proxy(upstream, options=options, middleware=[Middleware(guard)])
     # Built now and not at the first message, so that what cannot be used is said before serving.
     app.middleware_stack = app.build_middleware_stack()
     return app
