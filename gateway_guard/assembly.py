@@ -9,7 +9,8 @@ from cachetools import TTLCache
 from gateway_guard.assessment import Assessment
 from gateway_guard.background import Background
 from gateway_guard.buffers import BufferBudget
-from gateway_guard.enforcement import Pacing, described
+from gateway_guard.dialects import dialect_for
+from gateway_guard.enforcement import Pacing
 from gateway_guard.engine import Engine, Rules
 from gateway_guard.instrumentation import Contained, Instrumentation
 from gateway_guard.memory import Memory, derived
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gateway_guard.enforcement import Decision
     from gateway_guard.policy import Policy
     from gateway_guard.principal import Principal
+    from gateway_guard.responses import Problem
     from gateway_guard.settings import Settings
 
 THROTTLE_SAMPLE = 12.0
@@ -34,7 +36,7 @@ _JITTERED_SAMPLE = 10.0  # exchanges that a jitter of 1.0 moves the smallest sam
 _NETWORKS_KEPT = 4096
 _REFUSALS_KEPT_SECONDS = 600.0
 _FEW_REFUSALS = 5
-_LONGEST_PATH = 256
+_ROUTES = ("/chat/completions", "/messages")
 
 
 class Starts(NamedTuple):
@@ -62,7 +64,7 @@ class Guard:
     ) -> None:
         """Configure the parts; nothing runs before the first request."""
         self.settings = settings
-        self.instruments = Instrumentation()
+        self.instruments = Instrumentation(timer)
         self.timeline = Timeline(clock, timer)
         now, secret = self.timeline.now(), deployment_secret(settings)
         self.policy = PolicyFile(settings, now.wall)
@@ -85,6 +87,7 @@ class Guard:
             flush=self._flush,
             refresh=self.refresh_policy,
             every_seconds=settings.policy_check_seconds,
+            summarise=self.summarise,
         )
 
     def contained(self) -> Contained:
@@ -104,9 +107,45 @@ class Guard:
         return count > _FEW_REFUSALS
 
     def tell_refusal(self, decision: Decision, path: str, request_id: str | None) -> None:
-        """Log one refusal with the reference that the caller was given, if any."""
-        shown = path[:_LONGEST_PATH]
-        self.instruments.event("refusal", **described(decision), path=shown, request_id=request_id)
+        """Log a refusal with the reference that the caller was given, if any.
+
+        A path can carry a key, so no more of it is told than what every caller's ends in.
+        """
+        dialect = dialect_for(path).name
+        route = next((end for end in _ROUTES if path.rstrip("/").endswith(end)), None)
+        self.engine.tell_refusal(
+            decision, "refusal", dialect=dialect, route=route, request_id=request_id
+        )
+
+    def tell_problem(
+        self, found: Problem, principal: Principal | None, size: int, request_id: str | None
+    ) -> None:
+        """Count and log a request that cannot be handled; without a reference it was let pass.
+
+        Strangers share one line a minute: who makes keys up must not fill the log.
+        """
+        name = "problem" if request_id is not None else "shadow_problem"
+        self.instruments.count(f"{name}s", found.name.lower())
+        key_id = principal.key_id if principal is not None else None
+        known = principal is not None and self.engine.verified(principal)
+        status, code, _ = found.value
+        about, fields = (code, key_id if known else None), {"key_id": key_id, "size": size}
+        self.instruments.seldom(
+            "warning", name, about, code=code, status=status, request_id=request_id, **fields
+        )
+
+    def summarise(self) -> None:
+        """Log how things are."""
+        with self.contained():
+            memory, gauges = self.engine.memory, self.instruments.gauges
+            gauges["subjects"] = float(len(memory.subjects))
+            gauges["waiting"] = float(memory.subjects.waiting)
+            gauges["unverified"] = float(memory.subjects.unverified)
+            gauges["standings"] = float(len(memory.standings))
+            gauges["buffered_bytes"] = float(self.budget.held_bytes)
+            gauges["policy_stale"] = float(self.policy.stale)
+            gauges["policy_rejected"] = float(self.policy.rejected)
+            self.instruments.summarise()
 
     def _flush(self) -> None:
         with self.contained():
@@ -117,6 +156,7 @@ class Guard:
         with self.contained():
             self.policy.refresh(self.timeline.now().wall)
             self.instruments.gauges["policy_stale"] = float(self.policy.stale)
+            self.instruments.gauges["policy_rejected"] = float(self.policy.rejected)
 
 
 def build_engine(

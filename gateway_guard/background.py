@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SUMMARY_SECONDS = 60.0
+"""How often the log is told how things are."""
+
 FLUSH_SECONDS = 0.02
 """Settled exchanges are counted at the latest after this time; scores read them in any case."""
 
@@ -20,12 +23,18 @@ class Background:
     """Timers on the running event loop, one of each kind at a time."""
 
     def __init__(
-        self, flush: Callable[[], None], refresh: Callable[[], None], every_seconds: float
+        self,
+        flush: Callable[[], None],
+        refresh: Callable[[], None],
+        every_seconds: float,
+        summarise: Callable[[], None] = lambda: None,
     ) -> None:
         """Run ``flush`` when asked to; ``refresh`` may do I/O and runs in a thread.
 
-        Neither may raise.
+        ``summarise`` runs every minute and at the end. None of them may raise.
         """
+        self._summarise = summarise
+        self._summarising: asyncio.TimerHandle | None = None
         self._flush = flush
         self._refresh = refresh
         self._every_seconds = every_seconds
@@ -40,6 +49,7 @@ class Background:
         if loop is not self._loop:
             self._loop, self._flushing, self._looking = loop, None, None
             self._refreshing = loop.call_later(self._every_seconds, self._look)
+            self._summarising = loop.call_later(SUMMARY_SECONDS, self._sum_up)
 
     def flush_soon(self) -> None:
         """Count what has been settled within ``FLUSH_SECONDS``."""
@@ -48,15 +58,20 @@ class Background:
 
     def stop(self) -> None:
         """Cancel what is planned and count what is left."""
-        for handle in (self._flushing, self._refreshing):
+        for handle in (self._flushing, self._refreshing, self._summarising):
             if handle is not None:
                 handle.cancel()
         self._loop = self._flushing = self._refreshing = self._looking = None
         self._flush()
+        self._summarise()
 
     def _count(self) -> None:
         self._flushing = None
         self._flush()
+
+    def _sum_up(self) -> None:
+        self._summarise()
+        self._summarising = asyncio.get_running_loop().call_later(SUMMARY_SECONDS, self._sum_up)
 
     def _look(self) -> None:
         self._looking = asyncio.get_running_loop().run_in_executor(None, self._refresh)

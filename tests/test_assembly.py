@@ -117,7 +117,7 @@ def test_a_policy_that_became_unusable_shows_on_a_gauge(tmp_path: Path) -> None:
     time.pass_by(60)
     with capture_logs():
         guard.refresh_policy()
-    assert guard.instruments.gauges == {"policy_stale": 1.0}
+    assert guard.instruments.gauges == {"policy_stale": 1.0, "policy_rejected": 1.0}
 
 
 def test_refusals_are_counted_by_network_for_ten_minutes() -> None:

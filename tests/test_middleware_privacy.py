@@ -84,7 +84,10 @@ async def test_the_log_tells_of_verdicts_and_refusals_with_grounds(harvested: Ha
     throttled = [entry for entry in verdicts if entry["action"] == "throttle"]
     assert throttled
     assert all(entry["reasons"] and entry["clause"] for entry in throttled)
-    assert len(refusals) == sum(counted(harvested.guard, "refusals").values())
+    left_out = sum(entry.get("suppressed", 0) for entry in refusals)
+    total = sum(counted(harvested.guard, "refusals").values())
+    assert 0 < len(refusals) <= len(refusals) + left_out <= total
+    assert all(entry["reasons"] and entry["clause"] for entry in refusals)
     assert {entry["key_id"] for entry in refusals} == {
         harvested.guard.guard.principals.key_id(KEY).hex()
     }
@@ -134,5 +137,5 @@ async def test_an_error_inside_the_guard_is_logged_without_its_text(
     monkeypatch.setattr(guard.engine, "admit", broken)
     with capture_logs() as logs:
         await harvest(guard, Time(), 3)
-    assert len(logs) == 3
+    assert [log["event"] for log in logs] == ["gateway_guard.internal_error"]
     assert [secret for secret in SECRETS if secret in repr(logs)] == []

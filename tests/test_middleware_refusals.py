@@ -93,8 +93,8 @@ def test_a_blocked_key_is_refused_at_the_websocket_handshake() -> None:
     ):
         pass
     assert refused.value.code == 1008
-    assert [(entry["event"], entry["path"]) for entry in logs] == [
-        ("gateway_guard.refusal", "/v1/realtime")
+    assert [(entry["event"], entry["dialect"], entry["route"]) for entry in logs] == [
+        ("gateway_guard.refusal", "generic", None)
     ]
     with client.websocket_connect("/v1/realtime", headers={"authorization": "Bearer sk-other"}):
         pass
@@ -201,7 +201,7 @@ async def test_a_refusal_names_a_reference_that_the_log_knows() -> None:
     guard = guarded(model, contact="abuse@example.com")
     sentence(guard, Action.BLOCK)
     with capture_logs() as logs:
-        wire = await ask(guard, scope_of("/v1" * 1000), asking("hello"))
+        wire = await ask(guard, scope_of(f"/{KEY.decode()}/v1/chat/completions/"), asking("hello"))
     reference = wire.headers[b"x-request-id"].decode()
     assert reference in wire.json["error"]["message"]
     assert "abuse@example.com" in wire.json["error"]["message"]
@@ -209,7 +209,25 @@ async def test_a_refusal_names_a_reference_that_the_log_knows() -> None:
     assert entry["request_id"] == reference
     assert entry["action"] == "block"
     assert entry["key_id"] == guard.guard.principals.key_id(KEY).hex()
-    assert len(entry["path"]) <= 256
+    assert (entry["dialect"], entry["route"]) == ("openai_chat", "/chat/completions")
+    assert KEY.decode() not in repr(logs)
+
+
+async def test_a_client_that_hammers_leaves_a_line_a_minute() -> None:
+    """Which says how many were left out; each of them is counted."""
+    time = Time()
+    guard = guarded(model, time)
+    sentence(guard, Action.BLOCK)
+    with capture_logs() as logs:
+        for _ in range(100):
+            await ask(guard, scope_of(), asking("hello"))
+            time.pass_by(1)
+    told = [entry for entry in logs if entry["event"] == "gateway_guard.refusal"]
+    assert [(entry.get("suppressed"), entry["refused_so_far"]) for entry in told] == [
+        (None, 1),
+        (59, 61),
+    ]
+    assert counted(guard, "refusals") == {"block": 100}
 
 
 async def test_strangers_get_plain_answers_after_a_few_refusals() -> None:
