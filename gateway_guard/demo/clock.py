@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-SECOND: Final = 1.0
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 86400.0
