@@ -124,15 +124,16 @@ class Guard:
 
         Strangers share one line a minute: who makes keys up must not fill the log.
         """
-        name = "problem" if request_id is not None else "shadow_problem"
-        self.instruments.count(f"{name}s", found.name.lower())
-        key_id = principal.key_id if principal is not None else None
-        known = principal is not None and self.engine.verified(principal)
-        status, code, _ = found.value
-        about, fields = (code, key_id if known else None), {"key_id": key_id, "size": size}
-        self.instruments.seldom(
-            "warning", name, about, code=code, status=status, request_id=request_id, **fields
-        )
+        with self.contained():
+            name = "problem" if request_id is not None else "shadow_problem"
+            self.instruments.count(f"{name}s", found.name.lower())
+            key_id = principal.key_id if principal is not None else None
+            known = principal is not None and self.engine.verified(principal)
+            status, code, _ = found.value
+            about, fields = (code, key_id if known else None), {"key_id": key_id, "size": size}
+            self.instruments.seldom(
+                "warning", name, about, code=code, status=status, request_id=request_id, **fields
+            )
 
     def summarise(self) -> None:
         """Log how things are."""

@@ -111,6 +111,11 @@ class Intake:
         named = kind.startswith(_UPLOADS) and _ENCODING not in self._fields
         return named and dialect_for(route(self._scope)).name == "generic"
 
+    @property
+    def size(self) -> int:
+        """Return the bytes that came, or that were announced if those are more."""
+        return max(self._body.counted_bytes, self._declared())
+
     def _declared(self) -> int:
         """Return the declared length of the body, 0 where it is not declared or makes no sense."""
         length = self._fields.get(b"content-length", b"")[:_LONGEST_NUMBER]

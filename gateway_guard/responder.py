@@ -103,8 +103,8 @@ class Responder:
         try:
             problem = await intake.buffer() or self._decide(intake)
             ticket = self._ticket
-            if problem is not None and self._stands(problem):
-                await self._answer(self._problem(problem))
+            if problem is not None and self._stands(problem, intake.size):
+                await self._answer(self._problem(problem, intake.size))
             elif ticket is not None and ticket.decision.refused:
                 await self._refuse(ticket.decision)
             else:
@@ -206,16 +206,17 @@ class Responder:
             answer = responses.refusal(dialect_for(self._path), decision, audience)
         await self._answer(answer or self._problem(Problem.UNAVAILABLE))
 
-    def _stands(self, found: Problem) -> bool:
-        """Count a request that cannot be handled, and tell whether that may be seen."""
-        shadow = self._guard.settings.mode == "shadow"
-        name = "shadow_problems" if shadow else "problems"
-        self._guard.instruments.count(name, found.name.lower())
-        return not shadow
+    def _stands(self, found: Problem, size: int = 0) -> bool:
+        """Tell whether it may be seen that a request cannot be handled; else only count and log."""
+        if self._guard.settings.mode != "shadow":
+            return True
+        self._guard.tell_problem(found, self._principal, size, None)
+        return False
 
-    def _problem(self, found: Problem) -> Answer:
-        """Shape the answer to a request that cannot be handled."""
+    def _problem(self, found: Problem, size: int = 0) -> Answer:
+        """Shape the answer to a request that cannot be handled, and tell of it."""
         audience = self._audience(_REQUEST_ID + token_hex(12), plain=False)
+        self._guard.tell_problem(found, self._principal, size, audience.request_id)
         return responses.problem(dialect_for(self._path), found, audience)
 
     def _audience(self, request_id: str, *, plain: bool) -> Audience:

@@ -190,3 +190,38 @@ async def test_a_look_that_ends_after_the_stop_plans_no_other() -> None:
     loop.call_later(0.02, passed.set)
     await passed.wait()
     assert looks.empty()
+
+
+async def test_what_happened_is_summed_up_when_the_guard_stops() -> None:
+    """With every gauge; a guard that saw nothing says nothing."""
+    guard = assembled()
+    with capture_logs() as logs:
+        guard.background.stop()
+        guard.instruments.count("decisions", "pass")
+        guard.background.stop()
+    [summary] = logs
+    assert summary["event"] == "gateway_guard.summary"
+    assert summary["counters"] == {"decisions.pass": 1}
+    assert summary["gauges"] == dict.fromkeys(
+        (
+            *("subjects", "waiting", "unverified", "standings"),
+            *("buffered_bytes", "policy_stale", "policy_rejected"),
+        ),
+        0.0,
+    )
+
+
+async def test_what_happened_is_summed_up_every_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as the loop runs."""
+    monkeypatch.setattr("gateway_guard.background.SUMMARY_SECONDS", 0.001)
+    sums = asyncio.Queue[None]()
+    background = Background(
+        flush=lambda: None,
+        refresh=lambda: None,
+        every_seconds=60,
+        summarise=lambda: sums.put_nowait(None),
+    )
+    background.start()
+    for _ in range(3):
+        await sums.get()
+    background.stop()

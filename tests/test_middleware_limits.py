@@ -210,6 +210,38 @@ async def test_a_body_that_does_not_arrive_in_time_is_given_up() -> None:
     assert guard.guard.budget.held_bytes == 0
 
 
+async def test_a_request_that_cannot_be_handled_is_found_by_its_reference() -> None:
+    """With code, size and key; who repeats it leaves a line a minute."""
+    guard = guarded(model, max_body=100)
+    await ask(guard, scope_of(), asking("hi"))
+    with capture_logs() as logs:
+        wires = [await ask(guard, scope_of(), asking("hello" * 50)) for _ in range(3)]
+    assert [log["event"] for log in logs] == ["gateway_guard.problem"]
+    assert logs[0]["request_id"] == wires[0].headers[b"x-request-id"].decode()
+    assert (logs[0]["code"], logs[0]["status"]) == ("request_too_large", 413)
+    assert logs[0]["size"] > 250
+    assert logs[0]["key_id"] == guard.guard.principals.key_id(KEY).hex()
+    assert counted(guard, "problems") == {"too_large": 3}
+
+
+async def test_strangers_share_a_log_line_a_minute() -> None:
+    """Whoever makes keys up does not fill the log."""
+    guard = guarded(model, max_body=100)
+    with capture_logs() as logs:
+        for number in range(20):
+            await ask(guard, scope_of(key=b"sk-%d" % number), asking("hello" * 50))
+    assert [log["event"] for log in logs] == ["gateway_guard.problem"]
+
+
+async def test_shadow_mode_logs_what_could_not_be_handled() -> None:
+    """Under a name of its own, since the application answered."""
+    guard = guarded(model, max_body=100, oversize="refuse", mode="shadow")
+    with capture_logs() as logs:
+        wire = await ask(guard, scope_of(), asking("hello" * 50))
+    assert wire.status == 200
+    assert [log["event"] for log in logs] == ["gateway_guard.shadow_problem"]
+
+
 async def test_shadow_mode_waits_for_a_slow_body_like_the_application() -> None:
     """The application gets what came in time, and then what comes."""
     echo, wire = Echo(), Stuck(b"{", b"}")
