@@ -123,11 +123,14 @@ def test_calls_of_tools_give_their_ids_to_the_turn() -> None:
     assert said(
         "assistant",
         text_block("let me look"),
-        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"deep": {"text": "no"}}},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"deep": {"text": "yes"}}},
         {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
         {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "g", "input": {}},
         {"type": "tool_use"},
-    ) == (Turn("assistant", "let me look", 0, ("toolu_1", "srvtoolu_1", "mcptoolu_1")),)
+    ) == (
+        Turn("assistant", "let me look", 0, ("toolu_1", "srvtoolu_1", "mcptoolu_1")),
+        Turn("assistant", '{"deep": {"text": "yes"}}'),
+    )
 
 
 def test_an_assistants_text_stays_one_turn_around_the_results_of_server_tools() -> None:

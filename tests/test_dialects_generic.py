@@ -33,7 +33,7 @@ def test_a_gemini_request_is_read_in_full() -> None:
     answer = [
         {"text": "hm", "thought": True},
         {"text": "wait", "thoughtSignature": "c2ln"},
-        {"functionCall": {"id": "fc_1", "name": "look", "args": {"text": "no"}}},
+        {"functionCall": {"id": "fc_1", "name": "look", "args": {"text": "yes"}}},
     ]
     result = {"functionResponse": {"name": "look", "response": {"result": "17 degrees"}}}
     picture = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
@@ -65,7 +65,9 @@ def test_a_gemini_request_is_read_in_full() -> None:
     assert exchange.turns == (
         Turn("system", "be brief"),
         Turn("user", "how is\nit?", 1),
+        Turn("system", '[{"functionDeclarations":[{"name":"look"},{"name":"listen"}]}]'),
         Turn("assistant", "wait", 0, ("fc_1",)),
+        Turn("assistant", '{"text":"yes"}'),
         Turn("tool", "17 degrees"),
     )
     assert exchange.sampling == Sampling(
@@ -86,7 +88,7 @@ def test_a_gemini_request_is_read_in_full() -> None:
 
 def test_an_openai_responses_request_is_read_in_full() -> None:
     """Items of every kind, instructions and the form of the text."""
-    schema = {"properties": {"query": {"description": "no"}}}
+    schema = {"properties": {"query": {"description": "yes"}}}
     exchange = read(
         {
             "model": "gpt",
@@ -108,9 +110,11 @@ def test_an_openai_responses_request_is_read_in_full() -> None:
         },
         "/v1/responses",
     )
+    form = '{"type":"json_schema","schema":{"properties":{"query":{"description":"yes"}}}}'
     assert exchange.turns == (
         Turn("system", "be brief"),
         Turn("user", "how is it?"),
+        Turn("system", f"{json.dumps([LOOK], separators=(',', ':'))}\n{form}"),
         Turn("assistant", "", 0, ("call_1",)),
         Turn("tool", "17 degrees"),
         Turn("assistant", "mild"),
@@ -122,7 +126,7 @@ def test_an_openai_responses_request_is_read_in_full() -> None:
 
 def test_a_bedrock_conversation_is_read_in_full() -> None:
     """Blocks without types, and a model in the path."""
-    use = {"toolUse": {"toolUseId": "tooluse_1", "name": "look", "input": {"text": "no"}}}
+    use = {"toolUse": {"toolUseId": "tooluse_1", "name": "look", "input": {"text": "yes"}}}
     thought = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
     result = {"toolUseId": "tooluse_1", "content": [{"text": "17"}, {"json": {"unit": "degrees"}}]}
     exchange = read(
@@ -141,7 +145,9 @@ def test_a_bedrock_conversation_is_read_in_full() -> None:
     assert exchange.turns == (
         Turn("system", "be\nbrief"),
         Turn("user", "how?", 1),
+        Turn("system", '{"tools":[{"toolSpec":{"name":"look"}}]}'),
         Turn("assistant", "", 0, ("tooluse_1",)),
+        Turn("assistant", '{"text":"yes"}'),
         Turn("tool", "17\ndegrees"),
         Turn("user", "well?"),
     )

@@ -14,6 +14,7 @@ KEY = b"a key of 16 byte"
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
+ASKED = {"name": "f", "arguments": '{"path": "a"}'}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
 SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
@@ -32,7 +33,7 @@ def repeated(body: object, path: str) -> bytes:
     """Return the digest of the assistant's turn in a request."""
     exchange = read_request(json.dumps(body).encode(), path)[1]
     assert exchange is not None
-    (turn,) = (turn for turn in exchange.turns if turn.role == "assistant")
+    turn = next(turn for turn in exchange.turns if turn.role == "assistant")
     return text_digest(turn.text, KEY, turn.call_ids)
 
 
@@ -41,6 +42,8 @@ def repeated(body: object, path: str) -> bytes:
     [
         {"content": "  hello\r\n world "},
         {"content": None, "tool_calls": [CALL]},
+        {"content": None, "tool_calls": [{**CALL, "function": ASKED}]},
+        {"content": "wait", "tool_calls": [{**CALL, "function": ASKED}]},
         {"content": "wait", "tool_calls": [CALL]},
         {"content": "", "tool_calls": [CALL, {**CALL, "id": "call_2"}]},
         {"content": None, "refusal": "I cannot"},
@@ -62,6 +65,8 @@ def test_an_openai_message_comes_back_with_the_same_digest(message: dict[str, An
         [{"type": "text", "text": "hello"}],
         [{"type": "text", "text": "cited "}, {"type": "text", "text": "text"}],
         [USE, {**USE, "id": "toolu_2"}],
+        [{"type": "text", "text": "look:"}, {**USE, "input": {"path": "a"}}],
+        [{**SEARCH, "input": {"query": "a"}}, FOUND, {"type": "text", "text": "found"}],
         [
             {"type": "thinking", "thinking": "hm", "signature": "s"},
             {"type": "text", "text": "four"},

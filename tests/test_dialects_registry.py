@@ -299,6 +299,6 @@ def test_a_wrong_type_in_another_field_loses_no_text(
 ) -> None:
     """Whatever stands in the fields beside the messages, the texts are read."""
     exchange = read(json.dumps(chat(text, **more)).encode(), path)
-    assert exchange.turns[-1] == Turn("user", text)
+    assert exchange.turns[0] == Turn("user", text)
     assert not exchange.unparsed
     assert msgspec.json.encode(exchange.sampling)

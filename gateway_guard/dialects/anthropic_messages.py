@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.anthropic_answers import GRAMMAR
+from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_asides
 from gateway_guard.dialects.errors import anthropic_error_body
 from gateway_guard.dialects.loose import read_as
-from gateway_guard.dialects.parts import MENDERS, ROLES, Content, Part, split_turns
+from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -29,7 +30,7 @@ class _Message(msgspec.Struct, gc=False):
 
 class _Output(msgspec.Struct, gc=False):
     effort: str | None = None
-    format: Any = None
+    format: msgspec.Raw = ABSENT
 
 
 class _Request(msgspec.Struct, gc=False):
@@ -43,8 +44,8 @@ class _Request(msgspec.Struct, gc=False):
     stop_sequences: str | list[str] | None = None
     thinking: sampling.Thinking | None = None
     output_config: _Output | None = None
-    output_format: Any = None
-    tools: list[sampling.Definition] | None = None
+    output_format: msgspec.Raw = ABSENT
+    tools: list[msgspec.Raw] | None = None
     metadata: sampling.Metadata | None = None
 
 
@@ -87,11 +88,13 @@ def _turns(request: _Request) -> tuple[Turn, ...]:
     for message in request.messages or ():
         role = ROLES.get(message.role, "user")
         content = message.content
-        if isinstance(content, list | Part):
-            turns += split_turns(role, content)
-        else:
+        if content is None or isinstance(content, str):
             turns.append(Turn(role, content or ""))
-    return tuple(turns)
+        else:
+            turns += split_turns(role, content)
+    form = (request.output_config or _NO_OUTPUT).format
+    tools = tools_aside(request.tools or ())
+    return with_asides(turns, (tools, aside(form), aside(request.output_format)))
 
 
 def _exchange(request: _Request, body_bytes: int) -> Exchange | None:
@@ -104,7 +107,7 @@ def _exchange(request: _Request, body_bytes: int) -> Exchange | None:
         turns=turns,
         sampling=_sampling(request),
         stream=request.stream is True,
-        tool_definitions=len(request.tools or ()),
+        tool_definitions=sampling.tool_count(request.tools or ()),
         end_user=sampling.end_user_name((request.metadata or _NO_METADATA).user_id),
         body_bytes=body_bytes,
     )
@@ -119,5 +122,5 @@ def _sampling(request: _Request) -> Sampling:
         thinking_tokens=sampling.thinking_budget(request.thinking),
         effort=sampling.known_effort(output.effort),
         stops=sampling.stop_count(request.stop_sequences),
-        structured=bool(output.format or request.output_format),
+        structured=bool(aside(output.format) or aside(request.output_format)),
     )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway_guard.dialects import sampling
+from gateway_guard.dialects.asides import with_asides
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.generic_answers import GRAMMAR
-from gateway_guard.dialects.generic_sampling import find_sampling
+from gateway_guard.dialects.generic_sampling import find_asides, find_sampling, flatten
 from gateway_guard.dialects.generic_turns import Found
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange
@@ -53,11 +54,12 @@ class Generic:
         if not found.turns:
             return None
         fields = data if isinstance(data, dict) else {}
+        flat = flatten(fields)
         return Exchange(
             dialect=self.name,
             model=sampling.model_name(_model(fields, path)),
-            turns=found.turns,
-            sampling=find_sampling(fields, found.answers),
+            turns=with_asides(found.turns, find_asides(flat)),
+            sampling=find_sampling(flat, found.answers),
             stream=fields.get("stream") is True or "stream" in path.rpartition("/")[2].lower(),
             tool_definitions=_tool_count(fields),
             end_user=_end_user(fields),

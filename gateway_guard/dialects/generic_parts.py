@@ -5,11 +5,19 @@ They are brought into the shape of the chat dialects, so that turns are made in 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway_guard.dialects.asides import aside_of
 from gateway_guard.dialects.bounds import MOST_PARTS, Budget, check_bound
 from gateway_guard.dialects.loose import loosely, strings_in
 from gateway_guard.dialects.names import first, folded
 from gateway_guard.dialects.parts import MENDERS, Part, split_turns
 from gateway_guard.exchange import Role, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -26,6 +34,7 @@ _ROLES: dict[str, Role] = {
 _ROLE_NAMES = ("role", "author", "from")
 _SAID = ("content", "parts", "message", "text", "value")
 _CALL_IDS = ("callid", "id", "tooluseid")
+_ARGUMENTS = ("arguments", "args", "input", "action", "code")
 _CALLS = ("functioncall", "tooluse")
 _RESULTS = {"functionresponse": "response", "toolresult": "content"}
 _MEDIA = ("inlinedata", "filedata", "image", "audio", "video")
@@ -44,10 +53,16 @@ def read_message(data: dict[str, object]) -> list[Turn] | None:
     if not spoken and "parts" not in data:
         return None
     said = [data[name] for name in _SAID if data.get(name) is not None]
-    return read_parts(_ROLES.get(str(role).lower(), "user"), said, _call_ids_of(data))
+    call_ids, arguments = _calls_of(data)
+    return read_parts(_ROLES.get(str(role).lower(), "user"), said, call_ids, arguments)
 
 
-def read_parts(role: Role, parts: list[object], call_ids: tuple[str, ...] = ()) -> list[Turn]:
+def read_parts(
+    role: Role,
+    parts: list[object],
+    call_ids: Iterable[str] = (),
+    arguments: Iterable[str] = (),
+) -> list[Turn]:
     """Return the turns that a list of parts makes; lists inside it are flattened.
 
     Raises:
@@ -60,7 +75,7 @@ def read_parts(role: Role, parts: list[object], call_ids: tuple[str, ...] = ()) 
         check_bound(len(made) + len(pieces), MOST_PARTS)
         for piece in pieces:
             made += _read_part(piece)
-    return split_turns(role, made, call_ids)
+    return split_turns(role, made, call_ids, arguments)
 
 
 def _read_item(kind: str, data: dict[str, object]) -> list[Turn] | None:
@@ -69,16 +84,23 @@ def _read_item(kind: str, data: dict[str, object]) -> list[Turn] | None:
         return [Turn("tool", "\n".join(strings_in(data.get("output"), Budget())))]
     call_id = data.get("call_id") or data.get("id")
     if kind.endswith("_call") and isinstance(call_id, str):
-        return [Turn("assistant", "", 0, (call_id,))]
+        return split_turns("assistant", "", (call_id,), [_arguments_of(data)])
     return [] if kind == "reasoning" else None
 
 
-def _call_ids_of(data: dict[str, object]) -> tuple[str, ...]:
-    calls = data.get("tool_calls")
-    if not isinstance(calls, list):
-        return ()
-    ids = (call.get("id") for call in calls if isinstance(call, dict))
-    return tuple(call_id for call_id in ids if isinstance(call_id, str))
+def _calls_of(data: dict[str, object]) -> tuple[list[str], list[str]]:
+    """Return the ids of a message's calls of tools, and their arguments."""
+    listed = data.get("tool_calls")
+    calls = [call for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
+    ids = [call_id for call in calls if isinstance(call_id := call.get("id"), str)]
+    called = [
+        call.get("function") or call for call in (*calls, {"function": data.get("function_call")})
+    ]
+    return ids, [_arguments_of(function) for function in called if isinstance(function, dict)]
+
+
+def _arguments_of(called: dict[str, object]) -> str:
+    return aside_of(first(called, _ARGUMENTS))
 
 
 def _read_part(part: object) -> list[Part | str]:
@@ -99,8 +121,10 @@ def _read_untyped(fields: dict[str, object]) -> Part | None:
         return Part("image")
     call = first(fields, _CALLS)
     if isinstance(call, dict):
-        call_id = first(folded(call), _CALL_IDS)
-        return Part("tool_use", id=call_id if isinstance(call_id, str) else None)
+        call = folded(call)
+        call_id = first(call, _CALL_IDS)
+        raw = msgspec.Raw(msgspec.json.encode(first(call, _ARGUMENTS)))
+        return Part("tool_use", id=call_id if isinstance(call_id, str) else None, input=raw)
     for name, inner in _RESULTS.items():
         result = fields.get(name)
         if isinstance(result, dict):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway_guard.dialects import sampling
+from gateway_guard.dialects.asides import aside_of
 from gateway_guard.dialects.loose import coerced
 from gateway_guard.dialects.names import first, folded
 from gateway_guard.exchange import Sampling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 N = TypeVar("N", int, float)
 
@@ -52,10 +56,21 @@ _LOGPROBS = ("logprobs", "responselogprobs", "returnlogprob", "returnlikelihoods
 _TOP_LOGPROBS = ("toplogprobs", "toplogprobsnum", "logprobs")
 _STRUCTURES = ("responseschema", "responsejsonschema", "guidedjson", "guidedregex", "jsonschema")
 
+_ASIDES = (
+    "tools",
+    "functions",
+    "toolconfig",
+    "responseformat",
+    "format",
+    "outputformat",
+    "responseschema",
+    "responsejsonschema",
+    "jsonschema",
+)
 
-def find_sampling(data: dict[str, object], answers: int) -> Sampling:
-    """Return the parameters of a request; ``answers`` is the number of prompts in it."""
-    fields = _flatten(data, _MOST_DEPTH)
+
+def find_sampling(fields: dict[str, object], answers: int) -> Sampling:
+    """Return the parameters among flat fields; ``answers`` is the number of prompts."""
     drawn = sampling.answer_count(*(coerced(fields.get(name), int) for name in _ANSWERS))
     stops = first(fields, _STOPS)
     bias = fields.get("logitbias")
@@ -75,15 +90,27 @@ def find_sampling(data: dict[str, object], answers: int) -> Sampling:
     )
 
 
-def _flatten(data: dict[str, object], depth: int) -> dict[str, object]:
+def flatten(data: dict[str, object], depth: int = _MOST_DEPTH) -> dict[str, object]:
     """Return the fields of an object and of the configurations inside it, the outer ones first."""
     fields = folded(data)
     for name in _NESTED if depth > 0 else ():
         inner = fields.get(name)
         if isinstance(inner, dict):
-            for key, value in _flatten(inner, depth - 1).items():
+            for key, value in flatten(inner, depth - 1).items():
                 fields.setdefault(key, value)
     return fields
+
+
+def find_asides(fields: dict[str, object]) -> Iterator[str]:
+    """Yield what the model is shown beside the conversation: tools, and the form of its answer."""
+    for value in (*map(fields.get, _ASIDES), _form_of_text(fields)):
+        if isinstance(value, list) or (isinstance(value, dict) and set(value) != {"type"}):
+            yield aside_of(value)
+
+
+def _form_of_text(fields: dict[str, object]) -> object:
+    text = fields.get("text")
+    return text.get("format") if isinstance(text, dict) else None
 
 
 def _tokens(fields: dict[str, object], names: tuple[str, ...]) -> int | None:
@@ -94,7 +121,5 @@ def _tokens(fields: dict[str, object], names: tuple[str, ...]) -> int | None:
 def _is_structured(fields: dict[str, object]) -> bool:
     if first(fields, _STRUCTURES) or fields.get("responsemimetype") == "application/json":
         return True
-    text = fields.get("text")
-    inner = text.get("format") if isinstance(text, dict) else None
-    form = first(fields, ("responseformat", "format")) or inner
+    form = first(fields, ("responseformat", "format")) or _form_of_text(fields)
     return bool(form) and not (isinstance(form, dict) and form.get("type") == "text")

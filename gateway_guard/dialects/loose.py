@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from gateway_guard.dialects.bounds import MOST_STRING_DEPTH, Budget, TooLargeError, check_bound
+from gateway_guard.dialects.bounds import MOST_STRING_DEPTH, Budget, check_bound
 
 T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
@@ -18,6 +18,7 @@ N = TypeVar("N", int, float, bool)
 Mend = Callable[[dict[str, object], Budget], dict[str, object]]
 Menders = Mapping[type[msgspec.Struct], Mend]
 
+_RAW = (msgspec.Raw,)
 _ENCODED = re.compile(r"(?:data:[^\s,]{0,100},)?[A-Za-z0-9+/=_-]{256}")
 
 
@@ -26,7 +27,7 @@ def loosely(value: object, kind: type[T], menders: Menders | None = None) -> T |
 
     Args:
         value: what a JSON parser returned.
-        kind: the struct; its fields may be scalars, structs, lists, dicts and unions of these.
+        kind: the struct; its fields may be scalars, structs, lists, dicts, unions of these, or raw.
         menders: for a kind of struct, what rewrites the object it is made from.
 
     Returns:
@@ -57,8 +58,6 @@ def read_as(
     """
     try:
         return make(decoder.decode(body))
-    except TooLargeError:
-        raise
     except msgspec.ValidationError:
         request = loosely(msgspec.json.decode(body), decoder.type, menders)
         return None if request is None else make(request)
@@ -117,6 +116,8 @@ class _Fitting:
         return kind(**fields)
 
     def _fit(self, value: object, options: tuple[Any, ...]) -> object:
+        if options == _RAW:
+            return msgspec.Raw(msgspec.json.encode(value))
         if isinstance(value, dict):
             return self._fit_object(value, options)
         if isinstance(value, list):

@@ -8,25 +8,42 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway_guard.dialects import sampling
+from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asides
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_answers import GRAMMAR, Call
-from gateway_guard.dialects.parts import MENDERS, ROLES, Content, Part, split_turns
+from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway_guard.dialects.base import Refusal, ResponseReader
 
 _SUFFIX = "/chat/completions"
 _MODEL_IN_PATH = re.compile(r"/(?:engines|deployments)/(.+)/chat/completions\Z")
 
 
+class _Function(msgspec.Struct, gc=False):
+    arguments: Any = None
+    input: Any = None
+
+    def said(self) -> object:
+        return self.input if self.arguments is None else self.arguments
+
+
+class _Call(Call):
+    function: _Function | None = None
+    custom: _Function | None = None
+
+
 class _Message(msgspec.Struct, gc=False):
     role: str = "user"
     content: Content = None
     refusal: str | None = None
-    tool_calls: list[Call] | None = None
+    tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
 
 
 class _Reasoning(msgspec.Struct, gc=False):
@@ -53,8 +70,8 @@ class _Request(msgspec.Struct, gc=False):
     reasoning: _Reasoning | None = None
     thinking: sampling.Thinking | None = None
     response_format: sampling.Format | None = None
-    tools: list[sampling.Definition] | None = None
-    functions: list[sampling.Definition] | None = None
+    tools: list[msgspec.Raw] | None = None
+    functions: list[msgspec.Raw] | None = None
     user: str | None = None
     safety_identifier: str | None = None
     metadata: sampling.Metadata | None = None
@@ -95,20 +112,40 @@ def _turns(request: _Request) -> tuple[Turn, ...]:
     for message in request.messages or ():
         role = ROLES.get(message.role, "user")
         content = message.content
-        if isinstance(content, list | Part) or message.tool_calls or message.refusal is not None:
-            turns += _uncommon_turns(message)
-        else:
+        if (content is None or isinstance(content, str)) and not _is_uncommon(message):
             turns.append(Turn(role, content or ""))
+        else:
+            turns += _uncommon_turns(message)
+    if request.tools or request.functions or request.response_format:
+        return with_asides(turns, _asides(request))
     return tuple(turns)
 
 
+def _asides(request: _Request) -> Iterator[str]:
+    yield tools_aside(request.tools or ())
+    yield tools_aside(request.functions or ())
+    form = request.response_format
+    if form is not None:
+        yield aside(form.json_schema)
+        yield aside(form.schema)
+
+
+def _is_uncommon(message: _Message) -> bool:
+    return bool(message.tool_calls or message.function_call or message.refusal is not None)
+
+
 def _uncommon_turns(message: _Message) -> list[Turn]:
-    content = message.content
+    role, content = ROLES.get(message.role, "user"), message.content
     if message.refusal is not None:
         parts = content if isinstance(content, list) else [content or ""]
         content = [*parts, message.refusal]
-    call_ids = [call.id for call in message.tool_calls or () if call.id is not None]
-    return split_turns(ROLES.get(message.role, "user"), content, call_ids)
+    calls = message.tool_calls or ()
+    call_ids = [call.id for call in calls if call.id is not None]
+    called = [call.function or call.custom for call in calls]
+    if message.function_call is not None:
+        called.append(message.function_call)
+    arguments = [aside_of(function.said()) for function in called if function is not None]
+    return split_turns(role, content or "", call_ids, arguments)
 
 
 def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
@@ -121,10 +158,16 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
         turns=turns,
         sampling=_sampling(request),
         stream=request.stream is True,
-        tool_definitions=len(request.tools or ()) + len(request.functions or ()),
+        tool_definitions=_tool_count(request),
         end_user=_end_user(request),
         body_bytes=len(body),
     )
+
+
+def _tool_count(request: _Request) -> int:
+    if not (request.tools or request.functions):
+        return 0
+    return sampling.tool_count((*(request.tools or ()), *(request.functions or ())))
 
 
 def _end_user(request: _Request) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway_guard.dialects.asides import ABSENT, aside
 from gateway_guard.dialects.loose import Menders, strings_in
 from gateway_guard.exchange import Role, Turn
 
@@ -37,6 +38,7 @@ class Part(msgspec.Struct, gc=False):
     context: str | None = None
     source: Source | str | None = None
     content: str | list[Part | str] | Part | None = None
+    input: msgspec.Raw = ABSENT
 
 
 Content = str | list[Part | str] | Part | None
@@ -63,18 +65,24 @@ _MEDIA = _PICTURES | {
     "input_audio",
     "input_file",
 }
-_UNWORDED = ("type", "id", "text")
+_UNWORDED = ("type", "id", "text", "input")
 # Compacted history is none of the speaker's own words either.
 _RESULTS = frozenset({"tool_result", "search_result", "compaction"})
 _WORDED = frozenset({"document", "web_search_result", "web_fetch_result"})
 
 
-def split_turns(role: Role, content: Content, call_ids: Iterable[str] = ()) -> list[Turn]:
+def split_turns(
+    role: Role,
+    content: Content,
+    call_ids: Iterable[str] = (),
+    arguments: Iterable[str] = (),
+) -> list[Turn]:
     """Return the turns of one message.
 
     Results of tools become turns of their own. Those in a user's message stand in the order of its
     parts; those in an assistant's follow its one turn, because the answer that this turn repeats
-    was one text.
+    was one text. So do the arguments of its calls, in a turn of the assistant: they are its words,
+    but no part of the text or ids by which the answer is recognised.
 
     Raises:
         msgspec.ValidationError: a part is of an unknown shape; ``loosely`` with ``MENDERS`` reads
@@ -82,8 +90,8 @@ def split_turns(role: Role, content: Content, call_ids: Iterable[str] = ()) -> l
 
     """
     if isinstance(content, str):
-        return [Turn(role, content, 0, tuple(call_ids))]
-    gathered = _Gathered(role, list(call_ids))
+        return [Turn(role, content, 0, tuple(call_ids)), *_argued(arguments)]
+    gathered = _Gathered(role, list(call_ids), list(arguments))
     texts = gathered.texts
     for part in _listed(content):
         if isinstance(part, str):
@@ -93,6 +101,11 @@ def split_turns(role: Role, content: Content, call_ids: Iterable[str] = ()) -> l
         else:
             gathered.add(part)
     return gathered.finish()
+
+
+def _argued(arguments: Iterable[str]) -> list[Turn]:
+    text = "\n".join(filter(None, arguments))
+    return [Turn("assistant", text)] if text else []
 
 
 def spoken_text(content: Content) -> str:
@@ -114,12 +127,13 @@ def _spoken(part: Part) -> str | None:
 class _Gathered:
     """The turns of a message in the making."""
 
-    __slots__ = ("_calls", "_images", "_results", "_role", "_turns", "texts")
+    __slots__ = ("_arguments", "_calls", "_images", "_results", "_role", "_turns", "texts")
 
-    def __init__(self, role: Role, calls: list[str]) -> None:
+    def __init__(self, role: Role, calls: list[str], arguments: list[str]) -> None:
         self.texts: list[str] = []
         self._role: Role = role
         self._calls = calls
+        self._arguments = arguments
         self._images = 0
         self._turns: list[Turn] = []
         self._results: list[Turn] = []
@@ -128,6 +142,7 @@ class _Gathered:
         kind = part.type
         if kind in CALLS:
             self._calls += [] if part.id is None else [part.id]
+            self._arguments.append(aside(part.input))
         elif (kind in _RESULTS or kind.endswith("_tool_result")) and self._role != "tool":
             self._add_result(part)
         else:
@@ -155,7 +170,7 @@ class _Gathered:
         self._flush()
         if not self._turns:
             self._turns.append(Turn(self._role, ""))
-        return self._turns + self._results
+        return [*self._turns, *_argued(self._arguments), *self._results]
 
 
 def _listed(content: Content) -> list[Part | str]:

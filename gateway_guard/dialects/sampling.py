@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
+
+from gateway_guard.dialects.asides import ABSENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MOST_TOKENS = 2**31 - 1
 _MOST_ANSWERS = 2**14
@@ -27,13 +34,11 @@ class Thinking(msgspec.Struct, gc=False):
 
 
 class Format(msgspec.Struct, gc=False):
-    """The form an answer must have."""
+    """The form an answer must have, whose schema the model may be shown."""
 
     type: str = "text"
-
-
-class Definition(msgspec.Struct, gc=False):
-    """A tool that is offered, of which only the number matters."""
+    json_schema: msgspec.Raw = ABSENT
+    schema: msgspec.Raw = ABSENT
 
 
 def finite(number: float | None) -> float | None:
@@ -44,6 +49,11 @@ def finite(number: float | None) -> float | None:
 def token_count(number: int | None) -> int | None:
     """Return a limit on tokens, at most 2^31 - 1; a negative one is no limit."""
     return None if number is None or number < 0 else min(number, _MOST_TOKENS)
+
+
+def tool_count(tools: Iterable[msgspec.Raw]) -> int:
+    """Return how many tools are defined; what is no object is none."""
+    return sum([bytes(tool)[:1] == b"{" for tool in tools])
 
 
 def known_effort(effort: object) -> str | None:
