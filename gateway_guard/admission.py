@@ -36,6 +36,7 @@ REPEATS = {
 _REPEATS_OF_SHARED = 8
 _KEYS_OF_SHARED = 3
 _SMALL_PART = 12
+_DISCOUNT = 0.25
 _BYTES_A_SUBJECT = 640
 _BYTES_WAITING = 1024
 
@@ -74,6 +75,10 @@ class SubjectTable:
             or self._waiting.get(subject)
             or self._unverified.get(subject)
         )
+
+    def admitted(self, subject: bytes) -> bool:
+        """Tell whether a subject has a row."""
+        return subject in self._admitted
 
     def find(self, kind: SubjectKind, subject: bytes, owner: bytes) -> Subject:
         """Return a subject, or begin to wait with it on behalf of the key ``owner``."""
@@ -175,6 +180,11 @@ class SubjectTable:
         """Count an exchange that taught nothing else, where the subject has a row."""
         if subject.row >= 0:
             self.slab.rows["linear"][subject.row, :, slot] += 1.0
+
+    def discount(self, subject: Subject) -> None:
+        """Let the past weigh less, where the subject has paid for it."""
+        if subject.row >= 0:
+            self.slab.rows["linear"][subject.row] *= _DISCOUNT
 
     def project(self, subject: Subject, now: Instant) -> tuple[profile.RowArray, float]:
         """Return the subject's row as if all that waits or is pending were counted, and its age.

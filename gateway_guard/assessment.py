@@ -42,10 +42,13 @@ class Assessment(msgspec.Struct, frozen=True):
         While the guard is warming, a throttle is the most severe action; until it is ``aged``,
         nothing speaks that depends on age.
         """
+        standing = memory.standings.get(subject.id) or Standing()
+        if standing.probation:
+            standing.probation = False
+            memory.subjects.discount(subject)
         row, elapsed = memory.subjects.project(subject, now)
         reading = profile.read(row, elapsed, now.wall)
         score = best_score(subject, reading, minimum=self.minimum, aged=aged)
-        standing = memory.standings.get(subject.id) or Standing()
         most = min(POWERS[subject.kind], Action.THROTTLE if warming else Action.BLOCK)
         with _confirmed(standing, now.wall, counted=subject.exchanges >= MINIMUM_SAMPLE):
             verdict.judge(standing, score, self.ladder, most=most, now=now.wall)

@@ -8,7 +8,7 @@ from gateway_guard.contribution import Contribution
 from gateway_guard.features import FeatureReader
 from gateway_guard.pending import PendingRecords, Ticket
 from gateway_guard.principal import SubjectIds, SubjectKind
-from gateway_guard.subjects import hash_of, subject_ids, template_in_key_id
+from gateway_guard.subjects import hash_of, subject_ids, system_template_id, template_in_key_id
 
 if TYPE_CHECKING:
     from gateway_guard.exchange import Exchange
@@ -95,7 +95,7 @@ class Opening:
     ) -> list[Subject]:
         owner, table = ticket.key.id, self._memory.subjects
         subjects = [ticket.key]
-        content = self._memory.popularity.rarest(features.shingles)
+        content = self._content(features)
         for kind, id_ in subject_ids(ticket.principal, exchange, features, content, self._ids):
             if id_ == owner:
                 continue
@@ -104,6 +104,17 @@ class Opening:
                 inner = template_in_key_id(id_, owner)
                 subjects.append(table.find(SubjectKind.TEMPLATE_IN_KEY, inner, owner))
         return subjects
+
+    def _content(self, features: Features) -> int | None:
+        """Return the content anchor, unless a system text stands for the template already.
+
+        A key shows its system text for the first time in first turns only, so a window of it would
+        gather nothing but those, and conversations would look like single questions.
+        """
+        system = features.anchors.system
+        if system is not None and self._memory.subjects.admitted(system_template_id(system)):
+            return None
+        return self._memory.popularity.rarest(features.shingles)
 
 
 def _unattended(exchange: Exchange, had_seconds: float) -> bool:

@@ -17,7 +17,8 @@ class Standing:
     Instants are wall-clock seconds, except ``paced_at``, ``retry_at`` and ``told_at``, which are
     monotonic. ``above`` counts the exchanges admitted while the score stood above the threshold.
     From ``told_at`` on requests were told to come at ``retry_at``: ``early`` counts those that came
-    before, ``told`` those that may. ``provisional`` says that only pending exchanges brought it.
+    before, ``told`` those that may. ``provisional`` says that only pending exchanges brought it,
+    ``probation`` that a block has ended and its evidence is to be discounted.
     ``announced`` is what the log was last told: an action, with the rate or the end that it has.
     """
 
@@ -36,6 +37,7 @@ class Standing:
     offences: int = 0
     returns: int = 0
     provisional: bool = False
+    probation: bool = False
     refused: int = 0
     announced: tuple[Action, float] = (Action.PASS, 0.0)
     families: frozenset[str] = field(default_factory=frozenset)

@@ -107,6 +107,11 @@ def subject_ids(
     return found
 
 
+def system_template_id(anchor: int) -> bytes:
+    """Return the id of the template that a system text stands for."""
+    return _PARTS[0] + anchor.to_bytes(8)
+
+
 def template_in_key_id(template: bytes, key: bytes) -> bytes:
     """Return the id of what one key's own requests with a template show."""
     return bytes((SubjectKind.TEMPLATE_IN_KEY,)) + template[8:] + key[-7:]

@@ -114,7 +114,7 @@ def lapse(standing: Standing, now: float) -> bool:
     if now < standing.until_at or standing.action < Action.THROTTLE:
         return False
     if standing.action == Action.BLOCK:
-        standing.action = Action.THROTTLE
+        standing.action, standing.probation = Action.THROTTLE, True
         standing.until_at = now + THROTTLE_HOLD_SECONDS
     else:
         standing.action = Action.WATCH

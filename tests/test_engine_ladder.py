@@ -33,7 +33,7 @@ def standing_of(driver: Driver, caller: Caller = ALICE) -> Standing:
 def harvest_until(driver: Driver, action: Action, gap: float = 61.0) -> Iterator[Play]:
     """Let Alice harvest until her key has an action coming; return what she would ask next."""
     plays = self_instruct(Random(1))
-    for _ in range(200):
+    for _ in range(500):
         driver.ask(ALICE, next(plays), seconds=10)
         if driver.action(ALICE) >= action:
             return plays
@@ -367,3 +367,18 @@ def test_jitter_moves_thresholds_by_a_secret() -> None:
         first.add((ladder.throttle, ladder.throttle_sample, driver.engine.rules.assessment.minimum))
         harvest_until(driver, Action.THROTTLE)
     assert len(first) == 2
+
+
+def test_whoever_behaves_on_probation_is_not_blocked_for_the_past_again() -> None:
+    """After a block only conversations follow, one turn every two hours."""
+    driver, caller, plays = Driver(), Caller("alice"), self_instruct(Random(1))
+    while driver.action(caller) < Action.BLOCK:
+        driver.ask(caller, next(plays), seconds=62)
+    standing = driver.standing(caller)
+    assert standing is not None
+    driver.wait(standing.until_at - driver.now.wall)
+    talks = INNOCENTS["chat"](Random(2))
+    for _ in range(200):
+        driver.ask(caller, next(talks), seconds=10)
+        driver.wait(7200)
+    assert standing.offences == 1

@@ -174,7 +174,7 @@ def template_voices(*, keys: int, old: bool = False, aged: bool = True) -> float
 
 def test_template_concentration_speaks_of_one_template_under_many_young_keys() -> None:
     """Louder with every doubling of the keys."""
-    few, more, many = (template_voices(keys=keys) for keys in (3, 12, 50))
+    few, more, many = (template_voices(keys=keys) for keys in (12, 40, 150))
     assert few == 0
     assert few < more < many
     assert many >= SPEAKS

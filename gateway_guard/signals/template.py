@@ -30,6 +30,6 @@ def template_concentration(view: View) -> Evidence | None:
         return None
     young = min(1.0, view.reading.young_keys[0] / keys)
     single = view.share(Slot.SINGLE)
-    value = ramp(math.log2(keys), 2.0, 6.0) * ramp(young, 0.5, 0.9) * single
+    value = ramp(math.log2(keys), 4.0, 8.0) * ramp(young, 0.5, 0.9) * single
     detail = f"one template under {keys:.0f} keys, {young:.0%} of them young"
     return Evidence("template_concentration", _FAMILY, value, detail)
