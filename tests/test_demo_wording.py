@@ -75,7 +75,9 @@ def read(request: Request) -> Exchange:
 def test_requests_are_read_as_they_were_meant(dialect: DialectName) -> None:
     """Turns, roles, tools, the end user and the parameters arrive."""
     exchange = read(make_request(dialect, stream=True))
-    turns = [(turn.role, turn.text) for turn in exchange.turns]
+    beside = [turn.text for turn in exchange.turns if turn.text.startswith("{")]
+    turns = [(turn.role, turn.text) for turn in exchange.turns if turn.text not in beside]
+    assert ["look_up" in beside[0], beside[1:]] == [True, ['{"word":"heron"}']]
     assert turns == [
         ("system", "Be brief."),
         ("user", "what is a heron?"),
