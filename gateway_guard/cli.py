@@ -204,7 +204,7 @@ def add_bench(add_parser: AddParser) -> None:
         help="measure what the guard costs on this machine",
         description="Measure what the guard adds to a request and what it keeps of the throughput, "
         "beside other middlewares on the same work, and whether its memory stays within bounds. "
-        "Takes about five minutes on two idle cores.",
+        "Takes about ten minutes on two idle cores.",
     )
     command.add_argument(
         "--only",
@@ -213,7 +213,7 @@ def add_bench(add_parser: AddParser) -> None:
         help="measure in-process, kept, proxy, scale or flood; the rest is null in the JSON",
     )
     command.add_argument(
-        "--quick", action="store_true", help="take less than a minute, for rougher figures"
+        "--quick", action="store_true", help="take a few minutes, for rougher figures"
     )
     command.add_argument("--json", action="store_true", help="print the results as JSON only")
     command.set_defaults(run=run_bench)
