@@ -5,6 +5,7 @@ Nothing is parsed here. A dialect makes these values; everything further down th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -95,12 +96,18 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended, as far as the guard could see.
 
     ``status`` is the upstream's status code, ``None`` when no response started. ``completed`` is
-    false when the client left, the upstream raised or the stream was cut.
+    false when the client left, the upstream raised or the stream was cut. Where the answer is still
+    to be read, ``unread`` returns it, once.
     """
 
     status: int | None
     completed: bool
     answer: Answer | None = None
+    unread: Callable[[], Answer | None] | None = None
+
+    def read(self) -> Answer | None:
+        """Return what was seen of the answer; may be called once."""
+        return self.answer if self.unread is None else self.unread()
 
 
 def text_digest(text: str, key: bytes, call_ids: tuple[str, ...] = ()) -> bytes:
