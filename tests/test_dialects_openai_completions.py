@@ -119,6 +119,33 @@ def test_what_is_beyond_256_prompts_is_one_exchange_with_as_many_answers() -> No
     assert texts(read(prompts[:256])) == prompts[:256]
 
 
+@pytest.mark.parametrize(
+    ("prompts", "last"),
+    [
+        ([[number, 7] for number in range(1_000)], "255 7 256 7 "),
+        ([{"text": f"prompt {number}"} for number in range(1_000)], '{"text": "prompt 255"}'),
+    ],
+)
+def test_prompts_of_other_kinds_are_joined_alike(prompts: list[object], last: str) -> None:
+    """Tokens as words, and everything else as the JSON that it is."""
+    exchange = read(prompts)
+    assert len(exchange.others) == 255
+    assert texts(exchange)[255].startswith(last)
+    assert "999" in texts(exchange)[255]
+    assert exchange.others[-1].sampling.answers == 745
+
+
+@pytest.mark.parametrize("junk", [b"[]," * 140_000 + b"[]", b'"",' * 140_000 + b'""'])
+def test_more_prompts_than_any_real_request_has_are_bytes(junk: bytes) -> None:
+    """How the answers are drawn is known even so."""
+    body = b'{"model":"m","n":3,"prompt":["find me",' + junk + b"]}"
+    exchange = read_request(body, PATH)[1]
+    assert exchange is not None
+    assert exchange.unparsed
+    assert "find me" in exchange.turns[0].text
+    assert (exchange.model, exchange.sampling.answers) == ("m", 3)
+
+
 def test_the_whole_of_sampling_is_read() -> None:
     """Of two numbers of answers the larger one counts, as so many are drawn."""
     fields: dict[str, Any] = {

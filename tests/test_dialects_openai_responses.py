@@ -323,6 +323,25 @@ def test_items_of_unknown_shapes_are_read(odd: dict[str, Any], expected: Turn) -
     assert turns(CALL | {"call_id": 7}, "x", odd) == (called, Turn("user", "x"), expected)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [{}] * 40_000,
+        [{"type": ["odd"]}] * 40_000,
+        [item("odd_output", output=[["x"] * 60_000])],
+    ],
+)
+def test_more_items_than_are_looked_at_are_bytes_and_the_rest_is_read(asked: list[Any]) -> None:
+    """Nobody hides how the answer is drawn behind what takes long to read."""
+    said = [{"role": "user", "content": "find me"}, *asked]
+    body = json.dumps({"model": "m", "input": said, "top_p": 0.5}).encode()
+    exchange = read_request(body, PATH)[1]
+    assert exchange is not None
+    assert exchange.unparsed
+    assert "find me" in exchange.turns[0].text
+    assert (exchange.model, exchange.sampling.top_p) == ("m", 0.5)
+
+
 def test_a_single_item_may_stand_without_a_list() -> None:
     """Lenient servers take it."""
     assert read({"role": "user", "content": "x"}).turns == (Turn("user", "x"),)

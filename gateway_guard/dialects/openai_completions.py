@@ -13,7 +13,7 @@ from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_completions_answers import GRAMMAR
 from gateway_guard.dialects.openai_paths import Place
-from gateway_guard.dialects.openai_prompts import fan_out, texts_in
+from gateway_guard.dialects.openai_prompts import fan_out, prompts_in
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -78,9 +78,9 @@ class OpenAICompletions:
 
 
 def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
-    texts = texts_in(request.prompt)
+    prompts = prompts_in(request.prompt)
     model = _PLACE.model_in(path) or request.model
-    if not (texts or model):
+    if not (prompts.texts or model):
         return None
     exchange = Exchange(
         dialect=OpenAICompletions.name,
@@ -91,7 +91,11 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
         end_user=sampling.end_user_name(request.user),
         body_bytes=len(body),
     )
-    return fan_out(exchange, texts, lambda text: _turns(text, request)) if texts else exchange
+    return (
+        fan_out(exchange, prompts, lambda text: _turns(text, request))
+        if prompts.texts
+        else exchange
+    )
 
 
 def _turns(text: str, request: _Request) -> tuple[Turn, ...]:

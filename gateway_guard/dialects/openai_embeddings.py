@@ -11,7 +11,7 @@ from gateway_guard.dialects.asides import ABSENT
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_paths import Place
-from gateway_guard.dialects.openai_prompts import fan_out, texts_in
+from gateway_guard.dialects.openai_prompts import fan_out, prompts_in
 from gateway_guard.dialects.openai_vectors import VectorsReader
 from gateway_guard.exchange import Exchange, Turn
 
@@ -57,8 +57,8 @@ class OpenAIEmbeddings:
 
 
 def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
-    texts = texts_in(request.input)
-    if not texts:
+    prompts = prompts_in(request.input)
+    if not prompts.texts:
         return None
     exchange = Exchange(
         dialect=OpenAIEmbeddings.name,
@@ -67,4 +67,4 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
         end_user=sampling.end_user_name(request.user),
         body_bytes=len(body),
     )
-    return fan_out(exchange, texts, lambda text: (Turn("user", text),))
+    return fan_out(exchange, prompts, lambda text: (Turn("user", text),))

@@ -8,13 +8,13 @@ import msgspec
 
 from gateway_guard.dialects import parts
 from gateway_guard.dialects.asides import aside_of
-from gateway_guard.dialects.bounds import Budget
+from gateway_guard.dialects.bounds import Budget, check_bound
 from gateway_guard.dialects.loose import Menders, strings_in
 from gateway_guard.dialects.parts import ROLES, Content, Part, split_turns
 from gateway_guard.exchange import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 
 class Reasoning(msgspec.Struct, gc=False):
@@ -63,6 +63,11 @@ class Item(msgspec.Struct, gc=False):
         return next((field for field in fields if field is not None), None)
 
 
+MOST_ITEMS = 2**15
+
+_FIELDS_A_NODE = len(Item.__struct_fields__) // 8
+"""Making an item takes as long as making so many smaller things."""
+
 _CALLS = frozenset({"mcp_approval_request", "program"})
 _CLIENTS = frozenset({"custom_tool_call", "function_call"})
 _PICTURE = "image_generation_call"
@@ -84,7 +89,7 @@ def _is_known(kind: str) -> bool:
     return is_call(kind) or kind.endswith("_output") or kind in _KNOWN
 
 
-def turns_of(items: Iterable[Item | str]) -> list[Turn]:
+def turns_of(items: Sequence[Item | str]) -> list[Turn]:
     """Return the turns that items make.
 
     What a model said and called between two items of somebody else is one answer and becomes one
@@ -94,8 +99,10 @@ def turns_of(items: Iterable[Item | str]) -> list[Turn]:
     Raises:
         msgspec.ValidationError: an item is of an unknown shape; ``loosely`` with ``MENDERS`` reads
             it.
+        TooLargeError: there are more items, or more in one of them, than are looked at.
 
     """
+    check_bound(len(items), MOST_ITEMS)
     conversation = _Conversation()
     for item in items:
         if isinstance(item, str):
@@ -129,11 +136,12 @@ class _Conversation:
             self._answering = True
             self._parts += content if isinstance(content, list) else [content or ""]
             return
-        self.flush()
-        if isinstance(content, str):
-            self.turns.append(Turn(speaker, content))
+        if self._answering or self._results:
+            self.flush()
+        if content is None or isinstance(content, str):
+            self.turns.append(Turn(speaker, content or ""))
         else:
-            self.turns += split_turns(speaker, content or "")
+            self.turns += split_turns(speaker, content)
 
     def add_message(self, item: Item) -> None:
         """Take a message, or a reference, which needs no type."""
@@ -216,6 +224,7 @@ def _result(value: object) -> Turn:
 
 def _mend(data: dict[str, object], budget: Budget) -> dict[str, object]:
     """Return what is read of an item; one of an unknown shape becomes a message."""
+    budget.spend(_FIELDS_A_NODE)
     kind = data.get("type")
     if not isinstance(kind, str):
         return {**data, "type": None}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway_guard.dialects import sampling
-from gateway_guard.dialects.asides import aside, tools_aside, with_asides
+from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asides
 from gateway_guard.dialects.bounds import Budget
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as, strings_in
@@ -115,7 +115,7 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
 def _turns(request: _Request) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     if request.instructions is not None:
-        turns.append(Turn("system", _text_of([request.instructions])))
+        turns.append(Turn("system", aside_of(request.instructions)))
     turns += turns_of(request.previous_input_messages or ())
     if request.prompt is not None:
         turns.append(Turn("user", _text_of(_filled_in(request.prompt))))
