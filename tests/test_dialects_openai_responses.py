@@ -319,8 +319,9 @@ def test_tools_and_the_form_of_the_answer_are_shown_beside_the_conversation() ->
 )
 def test_items_of_unknown_shapes_are_read(odd: dict[str, Any], expected: Turn) -> None:
     """Nothing that may be text is lost, and what is known is read as ever."""
-    called = Turn("assistant", "", 0, ("7",))
-    assert turns(CALL | {"call_id": 7}, "x", odd) == (called, Turn("user", "x"), expected)
+    for call_id in ("7", 7):
+        called = Turn("assistant", "", 0, ("7",))
+        assert turns(CALL | {"call_id": call_id}, "x", odd) == (called, Turn("user", "x"), expected)
 
 
 @pytest.mark.parametrize(
