@@ -39,7 +39,7 @@ _NETWORKS_KEPT = 4096
 _REFUSALS_KEPT_SECONDS = 600.0
 _FEW_REFUSALS = 5
 _EVENTS_AN_EXCHANGE = 2
-_ROUTES = ("/chat/completions", "/messages")
+_ROUTES = ("/chat/completions", "/messages", "/responses", "/completions", "/embeddings")
 
 
 class Starts(NamedTuple):

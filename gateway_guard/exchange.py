@@ -54,6 +54,10 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     ``turns`` are in the order of the request, system text first. ``body_bytes`` is the size of the
     request body on the wire. ``unparsed`` marks a body that no parser understood: its bytes stand
     as one user turn. ``tool_definitions`` counts the tools offered to the model.
+
+    ``others`` are further exchanges of the same request, such as the other prompts of a list: 255
+    at most, none of which has others or a size of its own. The last one stands for all that are
+    left, their texts joined and their answers added up.
     """
 
     dialect: str
@@ -65,6 +69,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     end_user: str | None = None
     body_bytes: int = 0
     unparsed: bool = False
+    others: tuple[Exchange, ...] = ()
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
@@ -79,8 +84,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """What was seen of one answer.
 
     ``digests`` holds ``text_digest`` of each choice (at most eight) in which text or tool calls
-    were seen. ``output_chars`` counts visible characters, ``reasoning_chars`` those of served
-    reasoning; ``failed`` says that an error came instead of, or in the middle of, the answer.
+    were seen, and of each id by which clients may refer to the answer. ``output_chars`` counts
+    visible characters, ``reasoning_chars`` those of served reasoning; ``failed`` says that an error
+    came instead of, or in the middle of, the answer.
     """
 
     output_chars: int = 0

@@ -11,7 +11,7 @@ import pytest
 from tests.callers import CHAT, ask, asking, counted, guarded, reading_of, scope_of
 from tests.upstreams import model
 
-GENERIC = "/v1/completions"
+GENERIC = "/v1/other"
 POLYGLOT = b'{\t "'
 """The beginning of a JSON object, and at the same time a whole stream of raw deflate."""
 

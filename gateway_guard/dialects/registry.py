@@ -13,13 +13,23 @@ from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, both_ends, is_de
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.lenient import UNREADABLE, normalise, normalise_form
 from gateway_guard.dialects.openai_chat import OpenAIChat
+from gateway_guard.dialects.openai_completions import OpenAICompletions
+from gateway_guard.dialects.openai_embeddings import OpenAIEmbeddings
+from gateway_guard.dialects.openai_responses import OpenAIResponses
 from gateway_guard.exchange import Exchange, Turn
 
 if TYPE_CHECKING:
     from gateway_guard.dialects.base import Dialect
 
 GENERIC = Generic()
-DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), AnthropicMessages(), GENERIC)
+DIALECTS: tuple[Dialect, ...] = (
+    OpenAIChat(),
+    OpenAIResponses(),
+    OpenAICompletions(),
+    OpenAIEmbeddings(),
+    AnthropicMessages(),
+    GENERIC,
+)
 
 _MOST_LENIENT_BYTES = 2**22
 _NAMES = "(?:prompts?|messages|inputs?|contents?|query|question|text)"

@@ -22,6 +22,7 @@ class Tally:
     __slots__ = (
         "_choices",
         "_kept",
+        "_references",
         "_spill",
         "_usage",
         "failed",
@@ -39,6 +40,7 @@ class Tally:
         self._spill: _Choice | None = None
         self._kept = 0
         self._usage: dict[str, int] = {}
+        self._references: dict[str, str] = {}
 
     def say(self, index: int, text: str) -> None:
         """Take the next piece of the visible text of a choice."""
@@ -59,6 +61,10 @@ class Tally:
         """Take a tool call, or a piece of one: its id comes with the first piece only."""
         choice = self._choices.get(index) or self._open(index)
         choice.call(slot, call_id)
+
+    def refer(self, kind: str, reference: str) -> None:
+        """Take an id by which clients may refer to the answer; of each kind the last one counts."""
+        self._references[kind] = reference
 
     def count(
         self,
@@ -87,6 +93,7 @@ class Tally:
         self.settle()
         choices = list(self._choices.values())
         digests = [choice.digest(digest_key) for choice in choices]
+        digests += [text_digest("", digest_key, (name,)) for name in self._references.values()]
         if self._spill is not None:
             choices.append(self._spill)
         return Answer(
