@@ -114,7 +114,7 @@ class SubjectTable:
         for subject, held in [share for share in shares if self._admits(*share)]:
             present = subject if subject.row >= 0 else self._present(subject)
             if present.row < 0:  # made room for another one of the batch
-                present.exchanges += held.answers
+                present.exchanges += held.answers * held.weight
                 self._waiting.keep(present, held)
             else:
                 counted.append(Share(rows.setdefault(present.row, len(rows)), *held))
@@ -140,10 +140,10 @@ class SubjectTable:
     def _admits(self, subject: Subject, held: Held) -> bool:
         """Tell whether the subject has a row, now at the latest; else let its share wait."""
         if subject.row >= 0:
-            subject.exchanges += held.answers
+            subject.exchanges += held.answers * held.weight
             return True
         subject = self._present(subject)
-        subject.exchanges += held.answers
+        subject.exchanges += held.answers * held.weight
         if subject.row >= 0:
             return True
         subject.keys |= {held.contribution.key}
@@ -175,6 +175,7 @@ class SubjectTable:
             del self._admitted[subject.id]
             subject.row, subject.exchanges = -1, 0
             subject.fresh, subject.due, subject.urgent = 0, MINIMUM_SAMPLE, MINIMUM_SAMPLE
+            subject.quiet = False
             self._of_row[row] = None
 
     def count(self, subject: Subject, slot: Slot) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _GROWTH = 12  # a score is read anew when its sample has grown by a twelfth
 _GROWTH_OF_QUIET = 6  # one that is far below every threshold, or imposes nothing, may wait longer
 _QUIET_MARGIN = 1.0
+_WELL_KNOWN = 128
 
 
 class Assessment(msgspec.Struct, frozen=True):
@@ -116,3 +117,5 @@ def _schedule(subject: Subject, reading: Reading, standing: Standing, *, quiet: 
     else:
         subject.due = max(2, count // _GROWTH)
     subject.urgent = subject.due + patience
+    passes = standing.action == Action.PASS and not standing.offences
+    subject.quiet = quiet and passes and min(count, subject.exchanges) >= _WELL_KNOWN

@@ -77,12 +77,11 @@ class _Answered(_Event):
     def survey(self, memory: Memory, opening: Opening) -> None:
         del opening
         ticket, steady = self.ticket, self._at.steady
+        hashes: tuple[int, ...] = ()
         if ticket.surveyed is not None:
             hashes = ticket.surveyed.draft.text_hashes
         elif ticket.contribution is not None:
             hashes = ticket.contribution.features.text_hashes
-        else:
-            return
         memory.history.remember_texts(ticket.key_hash, hashes, steady)
         if self.answer is not None and ticket.asked is not None:
             digests = self.answer.digests

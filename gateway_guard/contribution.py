@@ -105,7 +105,8 @@ class Share(NamedTuple):
     """A contribution to one subject's row, with what only that subject's own pace can say.
 
     ``answers`` is how many were asked for at once: each counts as an exchange, but one request is
-    no template of its own.
+    no template of its own. ``weight`` is for how many exchanges like it it was drawn: those count
+    in the sums, and are missing from both sides of every ratio of distinct values.
     """
 
     row: int
@@ -113,6 +114,7 @@ class Share(NamedTuple):
     inflight: int
     refilled: bool
     answers: int = 1
+    weight: int = 1
 
 
 def apply(
@@ -127,7 +129,7 @@ def apply(
     Each share names its row; ``elapsed_seconds`` is that of each row since it was last decayed.
     Shares of one contribution should stand together.
     """
-    target, contributions, inflight, refilled, answers = zip(*shares, strict=True)
+    target, contributions, inflight, refilled, answers, weights = zip(*shares, strict=True)
     items, which = _distinct(contributions)
     measured = np.frombuffer(b"".join([_measured(item) for item in items]), _MEASURED)[which]
     targets = np.array(target, np.intp)
@@ -139,7 +141,7 @@ def apply(
     vectors[:, Slot.REFILL] = refilled
     _fill_relative(vectors, measured, constant)
     times = np.array(answers, np.uint32)[:, None]
-    vectors *= times
+    vectors *= times * np.array(weights, np.uint32)[:, None]
     slices = rows["linear"][:, :, : profile.USED]
     slices[...] = linear.update(slices, elapsed_seconds, _summed(vectors, targets, len(rows)))
     counted = measured["counted"] * times

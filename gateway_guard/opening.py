@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gateway_guard import pending
 from gateway_guard.contribution import Contribution
 from gateway_guard.features import FeatureReader
+from gateway_guard.lots import Lots
 from gateway_guard.pending import Surveyed, Ticket
 from gateway_guard.principal import SubjectIds, SubjectKind
 from gateway_guard.subjects import (
@@ -48,6 +49,7 @@ class Opening:
         self._powers = powers
         self._ids = SubjectIds(secret)
         self._reader = FeatureReader(secret, budget=read_budget)
+        self._lots = Lots(secret)
         self._sightings: dict[bytes, int] = {}
 
     def begin(
@@ -73,6 +75,8 @@ class Opening:
             terms=terms,
         )
         self._sight(ticket, now)
+        if key.quiet and not ticket.due:
+            ticket.weight = self._lots.draw(ticket, exchange)
         return ticket
 
     def _key(self, principal: Principal, *, known: bool) -> Subject:
@@ -113,10 +117,12 @@ class Opening:
             return
         history, key_hash = self._memory.history, ticket.key_hash
         self._sightings.clear()
+        ticket.asked = history.question(exchange)
+        if not ticket.weight:
+            return
         claimed = "assistant" in [turn.role for turn in exchange.turns]
         at = ticket.admitted_at.steady
         had_seconds = history.observed(key_hash, exchange, at) if claimed else None
-        ticket.asked = history.question(exchange)
         ticket.surveyed = Surveyed(
             draft=self._reader.survey(exchange, history.known(key_hash), ticket.anchors),
             sampling=exchange.sampling,
@@ -133,6 +139,8 @@ class Opening:
     def hold(self, ticket: Ticket) -> None:
         """Hold an exchange whose texts were read in every subject that it speaks for."""
         surveyed, ticket.surveyed = ticket.surveyed, None
+        if not ticket.weight:
+            pending.pass_over(ticket)
         if surveyed is None:
             return
         known = self._memory.history.known(ticket.key_hash)

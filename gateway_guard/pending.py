@@ -44,7 +44,8 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     those of them that were held when it came. ``answers`` is how many were asked for; ``verified``
     and ``young`` say that the key was when the exchange was admitted, ``due`` that a score is. A
     look at its texts turns ``exchange`` into ``surveyed``, and their reading that into what it will
-    contribute and ``shares``: each subject with the exchange as its row will count it.
+    contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
+    is for how many exchanges like it it was drawn to be read, 0 where it is passed over.
     """
 
     principal: Principal
@@ -65,6 +66,7 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     shares: list[tuple[Subject, Held]] = msgspec.field(default_factory=list)
     decision: Decision = msgspec.field(default_factory=Decision)
     due: bool = False
+    weight: int = 1
     open: bool = True
 
 
@@ -101,15 +103,23 @@ class PendingRecords:
 
 def hold(ticket: Ticket, contribution: Contribution, subjects: Iterable[Subject]) -> None:
     """Note in each subject that an exchange is under way, as it stood when it was admitted."""
-    steady, answers = ticket.admitted_at.steady, ticket.answers
+    steady, answers, weight = ticket.admitted_at.steady, ticket.answers, ticket.weight
     ticket.contribution = contribution
     for subject in subjects:
         subject.inflight += 1
         since_end = steady - subject.ended_at
         refilled = since_end * _REFILL_RATIO <= steady - subject.admitted_at
         subject.admitted_at = steady
-        held = Held(contribution, subject.inflight, refilled, answers)
+        held = Held(contribution, subject.inflight, refilled, answers, weight)
         ticket.shares.append((subject, held))
+
+
+def pass_over(ticket: Ticket) -> None:
+    """Note in each subject that an exchange is under way whose texts are not read."""
+    steady = ticket.admitted_at.steady
+    for subject in ticket.known:
+        subject.inflight += 1
+        subject.admitted_at = steady
 
 
 def show(ticket: Ticket) -> None:
@@ -123,7 +133,8 @@ def show(ticket: Ticket) -> None:
 def end(ticket: Ticket, now: Instant | None) -> None:
     """Note that an exchange is over; ``now`` is given where it has ended, not been dropped."""
     number = id(ticket)
-    for subject, _ in ticket.shares:
+    held = [subject for subject, _ in ticket.shares] if ticket.weight else ticket.known
+    for subject in held:
         subject.inflight -= 1
         subject.pending.pop(number, None)
         if now is not None:

@@ -49,13 +49,15 @@ class Held(NamedTuple):
     """An exchange as one subject's row will count it.
 
     ``inflight`` are the subject's exchanges under way at admission, this one included; ``refilled``
-    says that another one had just ended; ``answers`` is how many exchanges it counts as.
+    says that another one had just ended; ``answers`` is how many exchanges it counts as, ``weight``
+    for how many like it it was drawn.
     """
 
     contribution: Contribution
     inflight: int
     refilled: bool
     answers: int
+    weight: int = 1
 
 
 class Subject(msgspec.Struct, eq=False, gc=False):
@@ -67,6 +69,7 @@ class Subject(msgspec.Struct, eq=False, gc=False):
     they came under. ``pending`` are contributions whose answers are still to come, at most
     ``PENDING_KEPT`` of them, and ``inflight`` counts them all. ``fresh`` counts exchanges since the
     subject was last scored, which is due at ``due`` and does not wait for other work at ``urgent``.
+    ``quiet`` says that it is well known, and far from every threshold.
     """
 
     id: bytes
@@ -77,6 +80,7 @@ class Subject(msgspec.Struct, eq=False, gc=False):
     fresh: int = 0
     due: int = MINIMUM_SAMPLE
     urgent: int = MINIMUM_SAMPLE
+    quiet: bool = False
     inflight: int = 0
     admitted_at: float = inf
     ended_at: float = -inf

@@ -46,6 +46,7 @@ ROOMS = (
     "enforcement",
     "pending",
     "powers",
+    "lots",
     "opening",
     "backlog",
     "protections",
