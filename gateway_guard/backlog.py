@@ -63,16 +63,44 @@ class _Admission(_Event):
         opening.hold(self.ticket)
 
 
+class _Answers:
+    """The answer to a request, to be shared out among its exchanges."""
+
+    __slots__ = ("_count", "_outcome", "_whole")
+
+    def __init__(self, outcome: Outcome, count: int) -> None:
+        self._outcome: Outcome | None = outcome
+        self._whole: Answer | None = None
+        self._count = count
+
+    def share(self, count: int) -> Answer | None:
+        """Return the share of ``count`` of the answers."""
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None:
+            self._whole = outcome.read()
+        whole, every = self._whole, self._count
+        if whole is None or count == every:
+            return whole
+        return msgspec.structs.replace(
+            whole,
+            output_chars=whole.output_chars * count // every,
+            reasoning_chars=whole.reasoning_chars * count // every,
+        )
+
+
 class _Answered(_Event):
     """An exchange came to its end with an answer."""
 
-    __slots__ = ("_at", "answer", "outcome")
+    __slots__ = ("_answers", "_at", "answer")
 
-    def __init__(self, ticket: Ticket, outcome: Outcome, at: Instant) -> None:
+    def __init__(self, ticket: Ticket, answers: _Answers, at: Instant) -> None:
         super().__init__(ticket)
-        self.outcome = outcome
         self.answer: Answer | None = None
+        self._answers = answers
         self._at = at
+
+    def read(self) -> None:
+        self.answer = self._answers.share(self.ticket.answers)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         del opening
@@ -142,15 +170,17 @@ class Backlog:
     def admitted(self, ticket: Ticket, body_bytes: int) -> None:
         """Have the texts of an exchange read."""
         self._bytes += body_bytes
-        self._events.append(_Admission(ticket))
+        self._events += [_Admission(part) for part in (ticket, *ticket.others)]
 
     def answered(self, ticket: Ticket, outcome: Outcome, now: Instant) -> None:
         """Have an exchange counted with the answer that it had."""
-        self._events.append(_Answered(ticket, outcome, now))
+        answers = _Answers(outcome, sum([part.answers for part in (ticket, *ticket.others)]))
+        self._events += [_Answered(part, answers, now) for part in (ticket, *ticket.others)]
 
     def dropped(self, ticket: Ticket, slot: Slot | None) -> None:
         """Have an exchange forgotten; ``slot`` is where the key's row counts it."""
         self._events.append(_Drop(ticket, slot))
+        self._events += [_Drop(other, None) for other in ticket.others]
 
     def work_off(self, now: Instant) -> list[Ticket]:
         """Do everything; return the tickets of the exchanges that were read.
@@ -163,7 +193,7 @@ class Backlog:
         for event in events:
             if type(event) is _Answered:
                 with Contained(instruments):
-                    event.answer = event.outcome.read()
+                    event.read()
         for event in events:
             with Contained(instruments):
                 event.survey(memory, opening)

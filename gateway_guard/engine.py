@@ -101,7 +101,7 @@ class Engine:
     def admit(self, principal: Principal, exchange: Exchange, path: str, now: Instant) -> Ticket:
         """Open a pending record, score the subjects that are due and decide what is done."""
         terms = self._policy().terms_for(exchange.model, path)
-        ticket = self._opening.begin(principal, exchange, terms, now)
+        ticket = self._begin(principal, exchange, terms, now)
         self._pending.expect(ticket)
         self._backlog.admitted(ticket, exchange.body_bytes)
         if ticket.due or self._backlog.full or self.memory.standings.by_content:
@@ -109,8 +109,21 @@ class Engine:
         verdicts = self._verdicts(ticket, now)
         decision = self._decided(verdicts, principal, exchange.end_user, terms, now)
         ticket.decision = self._record(decision, verdicts, now)
+        for other in ticket.others:
+            other.decision = decision
         if decision.refused:
             self._drop(ticket, Slot.REFUSED)
+        return ticket
+
+    def _begin(
+        self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
+    ) -> Ticket:
+        """Open the record of a request: of its exchange, and of all others where it has several."""
+        begin = self._opening.begin
+        ticket = begin(principal, exchange, terms, now)
+        if exchange.others:
+            ticket.others = tuple(begin(principal, one, terms, now) for one in exchange.others)
+            ticket.due = ticket.due or any(other.due for other in ticket.others)
         return ticket
 
     def start(self, ticket: Ticket, status: int, now: Instant) -> None:
@@ -131,7 +144,7 @@ class Engine:
         elif _OK <= status < _REDIRECT:
             self._pending.close(ticket)
             self._backlog.answered(ticket, outcome, now)
-            self.instruments.count("exchanges", "committed")
+            self.instruments.count("exchanges", "committed", 1 + len(ticket.others))
         elif status == _UNAUTHORIZED:
             if self.memory.first_at(ticket.key.id) is not None:
                 self.memory.revoked[ticket.key.id] = True
@@ -179,7 +192,11 @@ class Engine:
     def _verdicts(self, ticket: Ticket, now: Instant) -> list[Verdict]:
         verdicts = []
         standing_of = self.memory.standings.get
-        for subject in ticket.ids:
+        subjects = ticket.ids
+        if ticket.others:
+            every = [*subjects, *(id_ for other in ticket.others for id_ in other.ids)]
+            subjects = list(dict.fromkeys(every))
+        for subject in subjects:
             standing = standing_of(subject[1])
             if standing is None:
                 continue
@@ -251,4 +268,5 @@ class Engine:
         """Close a pending record that taught nothing; ``slot`` is where the key's row counts it."""
         self._pending.close(ticket)
         self._backlog.dropped(ticket, slot)
-        self.instruments.count("exchanges", slot.name.lower() if slot else label)
+        label = slot.name.lower() if slot else label
+        self.instruments.count("exchanges", label, 1 + len(ticket.others))

@@ -55,7 +55,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     request body on the wire. ``unparsed`` marks a body that no parser understood: its bytes stand
     as one user turn. ``tool_definitions`` counts the tools offered to the model.
 
-    ``others`` are further exchanges of the same request, such as the other prompts of a list: 255
+    ``others`` are further exchanges of the same request, such as the other prompts of a list: 63
     at most, none of which has others or a size of its own. The last one stands for all that are
     left, their texts joined and their answers added up.
     """

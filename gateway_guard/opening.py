@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gateway_guard.subjects import Subject
     from gateway_guard.timeline import Instant
 
-_ANSWERS_COUNTED = 32
+_ANSWERS_COUNTED = 2048
 _READING_SECONDS = 2.0
 _SIGHTINGS_AT_ONCE = 4
 _TEMPLATE = SubjectKind.TEMPLATE

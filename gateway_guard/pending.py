@@ -45,7 +45,8 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     and ``young`` say that the key was when the exchange was admitted, ``due`` that a score is. A
     look at its texts turns ``exchange`` into ``surveyed``, and their reading that into what it will
     contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
-    is for how many exchanges like it it was drawn to be read, 0 where it is passed over.
+    is for how many exchanges like it it was drawn to be read, 0 where it is passed over. ``others``
+    are the tickets of further exchanges of the same request, which share its fate.
     """
 
     principal: Principal
@@ -67,6 +68,7 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     decision: Decision = msgspec.field(default_factory=Decision)
     due: bool = False
     weight: int = 1
+    others: tuple[Ticket, ...] = ()
     open: bool = True
 
 
@@ -88,7 +90,8 @@ class PendingRecords:
 
     def close(self, ticket: Ticket) -> None:
         """Wait no longer."""
-        ticket.open = False
+        for part in (ticket, *ticket.others):
+            part.open = False
         self._waiting.pop(ticket, None)
 
     def overdue(self, now: Instant) -> Iterator[Ticket]:

@@ -107,32 +107,32 @@ def test_the_others_are_like_the_first_one_save_for_their_size() -> None:
     assert other.sampling == exchange.sampling == Sampling(answers=3)
 
 
-def test_what_is_beyond_256_prompts_is_one_exchange_with_as_many_answers() -> None:
+def test_what_is_beyond_64_prompts_is_one_exchange_with_as_many_answers() -> None:
     """Nothing said in them is lost, and nothing is drawn unseen."""
     prompts = [f"prompt {number}" for number in range(1_000)]
     exchange = read(prompts, n=2)
-    assert len(exchange.others) == 255
-    assert texts(exchange)[:255] == prompts[:255]
+    assert len(exchange.others) == 63
+    assert texts(exchange)[:63] == prompts[:63]
     last = exchange.others[-1]
-    assert last.turns == (Turn("user", "\n".join(prompts[255:])),)
-    assert last.sampling.answers == 2 * 745
-    assert texts(read(prompts[:256])) == prompts[:256]
+    assert last.turns == (Turn("user", "\n".join(prompts[63:])),)
+    assert last.sampling.answers == 2 * 937
+    assert texts(read(prompts[:64])) == prompts[:64]
 
 
 @pytest.mark.parametrize(
     ("prompts", "last"),
     [
-        ([[number, 7] for number in range(1_000)], "255 7 256 7 "),
-        ([{"text": f"prompt {number}"} for number in range(1_000)], '{"text": "prompt 255"}'),
+        ([[number, 7] for number in range(1_000)], "63 7 64 7 "),
+        ([{"text": f"prompt {number}"} for number in range(1_000)], '{"text": "prompt 63"}'),
     ],
 )
 def test_prompts_of_other_kinds_are_joined_alike(prompts: list[object], last: str) -> None:
     """Tokens as words, and everything else as the JSON that it is."""
     exchange = read(prompts)
-    assert len(exchange.others) == 255
-    assert texts(exchange)[255].startswith(last)
-    assert "999" in texts(exchange)[255]
-    assert exchange.others[-1].sampling.answers == 745
+    assert len(exchange.others) == 63
+    assert texts(exchange)[63].startswith(last)
+    assert "999" in texts(exchange)[63]
+    assert exchange.others[-1].sampling.answers == 937
 
 
 @pytest.mark.parametrize("junk", [b"[]," * 140_000 + b"[]", b'"",' * 140_000 + b'""'])

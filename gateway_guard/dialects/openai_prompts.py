@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from gateway_guard.exchange import Exchange, Turn
 
-MOST_EXCHANGES = 256
-"""The first one of a request and its 255 others."""
+MOST_EXCHANGES = 64
+"""The first one of a request and its 63 others: more would keep other requests waiting."""
 
 _ALONE = MOST_EXCHANGES - 1
 _BLANKS = bytes.maketrans(b",", b" ")
