@@ -52,7 +52,9 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
 
     ``turns`` are in the order of the request, system text first. ``body_bytes`` is the size of the
     request body on the wire. ``unparsed`` marks a body that no parser understood: its bytes stand
-    as one user turn. ``tool_definitions`` counts the tools offered to the model.
+    as one user turn. ``tool_definitions`` counts the tools offered to the model. ``others`` are
+    further exchanges of the same request, such as the other prompts of a list; none of them has
+    others.
     """
 
     dialect: str
@@ -64,6 +66,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     end_user: str | None = None
     body_bytes: int = 0
     unparsed: bool = False
+    others: tuple[Exchange, ...] = ()
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):

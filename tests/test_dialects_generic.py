@@ -60,7 +60,7 @@ def test_a_gemini_request_is_read_in_full() -> None:
                 "thinkingConfig": {"thinkingBudget": 1024},
             },
         },
-        "/v1beta/models/gemini-2.5-pro:streamGenerateContent",
+        "/v1beta/models/gemini-2.5-pro:streamOtherwise",
     )
     assert exchange.turns == (
         Turn("system", "be brief"),

@@ -10,6 +10,7 @@ import msgspec
 from gateway_guard.dialects.anthropic_messages import AnthropicMessages
 from gateway_guard.dialects.bounds import TooLargeError
 from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, both_ends, is_dense, thinned
+from gateway_guard.dialects.gemini_generate import GeminiGenerate
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.lenient import UNREADABLE, normalise, normalise_form
 from gateway_guard.dialects.openai_chat import OpenAIChat
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gateway_guard.dialects.base import Dialect
 
 GENERIC = Generic()
-DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), AnthropicMessages(), GENERIC)
+DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), AnthropicMessages(), GeminiGenerate(), GENERIC)
 
 _MOST_LENIENT_BYTES = 2**22
 _NAMES = "(?:prompts?|messages|inputs?|contents?|query|question|text)"
