@@ -11,7 +11,7 @@ import msgspec
 
 from gateway_guard.dialects import parts
 from gateway_guard.dialects.asides import ABSENT, aside
-from gateway_guard.dialects.lenient import UNREADABLE
+from gateway_guard.dialects.calls import nameless_id
 from gateway_guard.dialects.loose import Menders, strings_in
 from gateway_guard.exchange import Role, Turn
 
@@ -130,18 +130,7 @@ def call_id(call: Call) -> str:
 
     Vertex and models before Gemini 3 give calls no ids.
     """
-    return call.id or f"{call.name}({_in_order(call.args)})"
-
-
-def _in_order(arguments: msgspec.Raw) -> str:
-    """Return arguments as text that is the same in whatever order their names stand."""
-    text = aside(arguments)
-    if not text:
-        return ""
-    try:
-        return msgspec.json.encode(msgspec.json.decode(arguments), order="sorted").decode()
-    except UNREADABLE:
-        return text
+    return call.id or nameless_id(call.name, call.args)
 
 
 def _listed(value: list[T | str] | T | str | None) -> list[T | str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from gateway_guard.dialects import anthropic_answers, openai_answers
+from gateway_guard.dialects import anthropic_answers, cohere_answers, openai_answers
 from gateway_guard.dialects.bounds import Budget
 from gateway_guard.dialects.generic_parts import read_message, read_parts
 from gateway_guard.dialects.generic_usage import absorb_usage
@@ -51,6 +51,8 @@ def _absorb_object(data: dict[str, object], index: int, tally: Tally) -> None:
         openai_answers.GRAMMAR.absorb_plain(data, tally)
     elif isinstance(kind, str) and kind in _ANTHROPIC:
         anthropic_answers.GRAMMAR.absorb_plain(data, tally)
+    elif cohere_answers.absorb_if_known(data, tally):
+        return
     elif isinstance(kind, str) and kind.startswith("response."):
         _absorb_response_event(kind, data, tally)
     else:
@@ -151,9 +153,18 @@ def _hear_choices(value: object, index: int, tally: Tally) -> None:
 
 
 def _hear_whole(value: object, index: int, tally: Tally) -> None:
-    """Read the whole text of an answer, which may have been streamed before."""
+    """Read the whole text of an answer, or of each, which may have been streamed before."""
     if isinstance(value, str):
         tally.say_all(index, value)
+    elif isinstance(value, list):
+        for position, text in enumerate(value[:_MOST_ITEMS]):
+            _hear_whole(text, index + position, tally)
+
+
+def _absorb_stop(value: object, index: int, tally: Tally) -> None:
+    del index
+    if isinstance(value, dict):
+        _absorb_end(folded(value), tally)
 
 
 _HANDLERS: dict[str, Handler] = {
@@ -171,6 +182,8 @@ _HANDLERS: dict[str, Handler] = {
     "completion": _hear_each,
     "generation": _hear_each,
     "response": _hear_each,
+    "outputtext": _hear_each,
+    "messagestop": _absorb_stop,
     "text": _hear_whole,
     "generatedtext": _hear_whole,
 }
