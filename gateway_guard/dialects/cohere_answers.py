@@ -35,6 +35,9 @@ def absorb_if_known(data: Fields, tally: Tally) -> bool:
     first, second = data.get("event_type"), data.get("type")
     if isinstance(first, str) and first in _FIRST:
         _absorb_first(first, data, tally)
+    elif isinstance(data.get("is_finished"), bool):
+        # The older generate streams pieces without saying what they are.
+        _absorb_first("stream-end" if data["is_finished"] else "text-generation", data, tally)
     elif isinstance(second, str) and second in _SECOND:
         _SECOND[second](_within(data, "delta"), data, tally)
     elif "generation_id" in data and isinstance(data.get("text"), str):

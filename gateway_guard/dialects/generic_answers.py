@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Handler = Callable[[object, int, Tally], None]
 
 _MOST_ITEMS = 10_000
-_FINISHES = ("finishreason", "stopreason", "donereason", "completionreason")
+_FINISHES = ("finishreason", "stopreason", "donereason", "completionreason", "stoptype")
 _ANTHROPIC = frozenset(
     {
         "content_block_delta",
@@ -43,6 +43,18 @@ def absorb(data: object, tally: Tally) -> None:
     for index, item in enumerate(items):
         if isinstance(item, dict):
             _absorb_object(item, index, tally)
+    if len(items) > 1:
+        _absorb_sum(items, tally)
+
+
+def _absorb_sum(items: list[object], tally: Tally) -> None:
+    """Add up the tokens where each answer of a list reports its own, as SGLang's do."""
+    reports = [item.get("meta_info") for item in items if isinstance(item, dict)]
+    for name, place in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")):
+        numbers = [report.get(name) for report in reports if isinstance(report, dict)]
+        counts = [number for number in numbers if isinstance(number, int)]
+        if counts:
+            tally.count(**{place: sum(counts)})
 
 
 def _absorb_object(data: dict[str, object], index: int, tally: Tally) -> None:
@@ -60,6 +72,7 @@ def _absorb_object(data: dict[str, object], index: int, tally: Tally) -> None:
 
 
 def _absorb_fields(fields: dict[str, object], index: int, tally: Tally) -> None:
+    index = _place(fields, index)
     for name, handler in _HANDLERS.items():
         value = fields.get(name)
         if value:
@@ -72,8 +85,16 @@ def _absorb_fields(fields: dict[str, object], index: int, tally: Tally) -> None:
         tally.failed = True
 
 
+def _place(fields: dict[str, object], index: int) -> int:
+    """Return which prompt of a list is answered: SGLang says it in each piece of a stream."""
+    place = fields.get("index") if "metainfo" in fields else None
+    return place if isinstance(place, int) else index
+
+
 def _absorb_end(fields: dict[str, object], tally: Tally) -> None:
     finish = first(fields, _FINISHES)
+    if isinstance(finish, dict):
+        finish = finish.get("type")
     if isinstance(finish, str):
         tally.finish = finish
 
@@ -184,6 +205,8 @@ _HANDLERS: dict[str, Handler] = {
     "response": _hear_each,
     "outputtext": _hear_each,
     "messagestop": _absorb_stop,
+    "metainfo": _absorb_stop,
+    "details": _absorb_stop,
     "text": _hear_whole,
     "generatedtext": _hear_whole,
 }

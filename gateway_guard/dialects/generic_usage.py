@@ -36,6 +36,7 @@ _INPUTS = (
     "promptevalcount",
     "prompttokencount",
     "prompttokens",
+    "tokensevaluated",
 )
 _OUTPUTS = (
     "candidatestokencount",
@@ -46,6 +47,7 @@ _OUTPUTS = (
     "outputtokencount",
     "outputtokens",
     "tokencount",
+    "tokenspredicted",
 )
 _THOUGHTS = "thoughtstokencount"
 _REASONING = ("reasoningtokens", "thinkingtokens", _THOUGHTS)
