@@ -84,7 +84,7 @@ async def client_of(guard: GuardMiddleware) -> AsyncIterator[ollama.AsyncClient]
     """Connect the client as its documentation says, with a key."""
     async with serving(guard) as address:
         bearer = {"Authorization": f"Bearer {KEY.decode()}"}
-        client = ollama.AsyncClient(host=address, headers=bearer)
+        client: Any = ollama.AsyncClient(host=address, headers=bearer)
         try:
             yield client
         finally:
