@@ -52,9 +52,11 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
 
     ``turns`` are in the order of the request, system text first. ``body_bytes`` is the size of the
     request body on the wire. ``unparsed`` marks a body that no parser understood: its bytes stand
-    as one user turn. ``tool_definitions`` counts the tools offered to the model. ``others`` are
-    further exchanges of the same request, such as the other prompts of a list; none of them has
-    others.
+    as one user turn. ``tool_definitions`` counts the tools offered to the model.
+
+    ``others`` are further exchanges of the same request, such as the other prompts of a list: 255
+    at most, none of which has others or a size of its own. The last one stands for all that are
+    left, their texts joined and their answers added up.
     """
 
     dialect: str

@@ -288,17 +288,29 @@ def test_each_request_of_a_batch_is_an_exchange(config: str, *, nested: bool) ->
     assert second.turns == (Turn("system", "s"), Turn("user", "b"))
     assert second.others == ()
     assert {first.model, second.model} == {"gemini-2.5-pro"}
-    assert 0 < second.body_bytes < first.body_bytes
+    assert first.body_bytes > second.body_bytes == 0
 
 
 def test_a_batch_beyond_the_bound_is_counted_and_not_all_read() -> None:
-    """The last exchange that is kept stands for the rest."""
-    requests = [{"request": said(str(number))} for number in range(300)]
+    """The last of the others stands for the rest, and has all their words."""
+    requests = [{"request": said(f"word{number}")} for number in range(300)]
     batch = {"batch": {"inputConfig": {"requests": {"requests": requests}}}}
     first = asked(batch, f"{MODEL}:batchGenerateContent")
     assert len(first.others) == MOST_OTHERS
-    assert first.others[-1].turns == (Turn("user", "255"),)
+    *_, last = first.others
+    assert "word255" in last.turns[0].text
+    assert "word299" in last.turns[0].text
+    assert last.model == first.model
     assert sum(one.sampling.answers for one in (first, *first.others)) == 300
+
+
+def test_a_batch_that_begins_with_nothing_is_still_read() -> None:
+    """However long that goes on."""
+    empty: list[Any] = [{"request": {"contents": []}}] * 255
+    batch = {"inputConfig": {"requests": {"requests": [*empty, {"request": said("find me")}]}}}
+    exchange = asked({"batch": batch}, f"{MODEL}:batchGenerateContent")
+    assert "find me" in exchange.turns[0].text
+    assert exchange.dialect == "gemini_generate"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from gateway_guard import Action, GuardMiddleware
 from gateway_guard.profile import Slot
-from tests.callers import KEY, Time, counted, guarded, outcomes_of, reading_of, sentence
+from tests.callers import KEY, Time, counted, guarded, reading_of, sentence
 from tests.servers import serving
 from tests.upstreams import ANSWER, ARGUMENTS
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MODEL = "gemini-2.5-pro"
 QUESTION = "What is the capital of France?"
+THOUGHT = "Hm."
 USAGE = {"promptTokenCount": 9, "candidatesTokenCount": 7, "thoughtsTokenCount": 3}
 TOOL = types.Tool(
     function_declarations=[types.FunctionDeclaration(name="look_up", description="Looks up.")]
@@ -51,7 +52,7 @@ async def generate(request: Request) -> Response:
     if asked.get("tools") and "functionResponse" not in asked["contents"][-1]["parts"][0]:
         call = {"functionCall": {"name": "look_up", "args": ARGUMENTS}}
         return JSONResponse(response(call, finishReason="STOP"))
-    thought: dict[str, Any] = {"text": "Hm.", "thought": True}
+    thought: dict[str, Any] = {"text": THOUGHT, "thought": True}
     if method == "generateContent":
         return JSONResponse(response(thought, {"text": ANSWER}, finishReason="STOP"))
     pieces = [thought, *({"text": ANSWER[at : at + 8]} for at in range(0, len(ANSWER), 8))]
@@ -86,6 +87,14 @@ async def client_of(guard: GuardMiddleware) -> AsyncIterator[Any]:
             yield client.models
 
 
+def assert_seen_in_full(guard: GuardMiddleware) -> None:
+    """Claim that the guard has seen one answer, its thoughts included."""
+    reading = reading_of(guard)
+    assert reading.slow[Slot.ANSWERED] == reading.slow[Slot.REASONED] == 1.0
+    chars = 2 ** reading.slow[Slot.ANSWER_LOG] - 1
+    assert chars == pytest.approx(len(ANSWER) + len(THOUGHT), rel=0.01)
+
+
 async def asked_of(models: Any, *, streamed: bool) -> None:  # noqa: ANN401
     """Ask, and read the answer to its end."""
     if not streamed:
@@ -95,35 +104,24 @@ async def asked_of(models: Any, *, streamed: bool) -> None:  # noqa: ANN401
         pass
 
 
-async def test_an_answer_arrives(guard: GuardMiddleware, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_arrives(guard: GuardMiddleware) -> None:
     """A plain question has its answer, and is counted under the key that asked."""
-    told = outcomes_of(guard, monkeypatch)
     async with client_of(guard) as models:
         config = types.GenerateContentConfig(system_instruction="Be brief.", temperature=0.5)
         answer = await models.generate_content(model=MODEL, contents=QUESTION, config=config)
     assert answer.text == ANSWER
     assert counted(guard, "exchanges") == {"committed": 1}
-    assert reading_of(guard).slow[Slot.ANSWERED] == 1.0
-    (outcome,) = told
-    assert outcome.answer is not None
-    assert (outcome.answer.output_chars, outcome.answer.reasoning_chars) == (len(ANSWER), 3)
+    assert_seen_in_full(guard)
 
 
-async def test_a_stream_arrives_event_by_event(
-    guard: GuardMiddleware, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The pieces make up the answer, with its usage."""
-    told = outcomes_of(guard, monkeypatch)
+async def test_a_stream_arrives_event_by_event(guard: GuardMiddleware) -> None:
+    """The pieces make up the answer."""
     async with client_of(guard) as models:
         stream = await models.generate_content_stream(model=MODEL, contents=QUESTION)
         chunks = [chunk async for chunk in stream]
     assert "".join(chunk.text or "" for chunk in chunks) == ANSWER
     assert reading_of(guard).slow[Slot.STREAMED] == 1.0
-    (outcome,) = told
-    assert outcome.answer is not None
-    assert outcome.answer.usage is not None
-    assert outcome.answer.usage.output_tokens == 10
-    assert outcome.answer.output_chars == len(ANSWER)
+    assert_seen_in_full(guard)
 
 
 async def test_functions_are_called_and_their_results_continue_what_was_served(

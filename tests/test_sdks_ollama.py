@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from gateway_guard import Action, GuardMiddleware
 from gateway_guard.profile import Slot
-from tests.callers import KEY, Time, counted, guarded, outcomes_of, reading_of, sentence
+from tests.callers import KEY, Time, counted, guarded, reading_of, sentence
 from tests.servers import serving
 from tests.upstreams import ANSWER, ARGUMENTS
 
@@ -110,22 +110,17 @@ async def test_an_answer_arrives(guard: GuardMiddleware) -> None:
     assert reading_of(guard).slow[Slot.ANSWERED] == 2.0
 
 
-async def test_a_stream_arrives_line_by_line(
-    guard: GuardMiddleware, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The pieces make up the answer, with its usage."""
-    told = outcomes_of(guard, monkeypatch)
+async def test_a_stream_arrives_line_by_line(guard: GuardMiddleware) -> None:
+    """The pieces make up the answer."""
     async with client_of(guard) as client:
         chat = await client.chat(model="m", messages=[QUESTION], stream=True)
         assert "".join([piece.message.content or "" async for piece in chat]) == ANSWER
         generated = await client.generate(model="m", prompt="x", stream=True)
         assert "".join([piece.response or "" async for piece in generated]) == ANSWER
-    assert reading_of(guard).slow[Slot.STREAMED] == 2.0
-    for outcome in told:
-        assert outcome.answer is not None
-        assert outcome.answer.usage is not None
-        assert outcome.answer.usage.output_tokens == 7
-        assert outcome.answer.output_chars == len(ANSWER)
+    reading = reading_of(guard)
+    assert reading.slow[Slot.STREAMED] == reading.slow[Slot.ANSWERED] == 2.0
+    chars = 2 ** (reading.slow[Slot.ANSWER_LOG] / 2) - 1
+    assert chars == pytest.approx(len(ANSWER), rel=0.01)
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -43,6 +43,11 @@ class FramesReader(Generic[T]):
         self._skip = 0
         self._lost = False
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes are held that have not been read yet."""
+        return len(self._buffer)
+
     def feed(self, chunk: bytes) -> None:
         """Keep the next bytes; read once there are enough."""
         if self._skip:
@@ -106,6 +111,11 @@ class EitherReader:
         self._frames = frames
         self._other = other
         self._chosen: ResponseReader | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes are held that have not been read yet."""
+        return 0 if self._chosen is None else self._chosen.held_bytes
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""

@@ -12,7 +12,7 @@ import msgspec
 from gateway_guard.dialects.asides import ABSENT
 from gateway_guard.dialects.gemini_contents import MENDERS, Contents, contents_turns
 from gateway_guard.dialects.gemini_requests import NAME, Request, exchange_of, model_name
-from gateway_guard.dialects.lists import together
+from gateway_guard.dialects.lists import read_each
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.exchange import Exchange, Turn
 
@@ -75,7 +75,7 @@ def read_embed(body: bytes, model: str) -> Exchange | None:
 def read_embeds(body: bytes, model: str) -> Exchange | None:
     """Return the exchanges in a request for many embeddings."""
     return read_as(
-        body, _EMBEDS, {}, lambda request: _each(request.requests or (), model, read_embed)
+        body, _EMBEDS, {}, lambda request: _each(request.requests or [], model, read_embed)
     )
 
 
@@ -97,9 +97,8 @@ def _requests(made: _Batched) -> list[msgspec.Raw]:
     return [item.request for item in listed or () if item.request]
 
 
-def _each(requests: list[msgspec.Raw] | tuple[()], model: str, read: Read) -> Exchange | None:
-    exchanges = (read(bytes(request), model) for request in requests)
-    return together([exchange for exchange in exchanges if exchange is not None])
+def _each(requests: list[msgspec.Raw], model: str, read: Read) -> Exchange | None:
+    return read_each(requests, NAME, lambda request: read(request, model))
 
 
 def _embedded(request: _Embed, model: str, size: int) -> Exchange | None:

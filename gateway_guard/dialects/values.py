@@ -49,6 +49,11 @@ class ValuesReader(Generic[T]):
         self._splitter = _Splitter()
         self._overflown = False
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes are held that have not been read yet."""
+        return len(self._buffer)
+
     def feed(self, chunk: bytes) -> None:
         """Keep the next bytes; read once there are enough, and no more after a huge value."""
         if self._overflown:
