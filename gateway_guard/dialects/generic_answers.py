@@ -41,7 +41,7 @@ def absorb(data: object, tally: Tally) -> None:
     """Add what a plain JSON value says: a whole answer, a piece of one, or a list of either."""
     items = data[:_MOST_ITEMS] if isinstance(data, list) else [data]
     for index, item in enumerate(items):
-        if isinstance(item, dict):
+        if isinstance(item, dict) and item:
             _absorb_object(item, index, tally)
     if len(items) > 1:
         _absorb_sum(items, tally)

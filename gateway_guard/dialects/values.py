@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_DEPTH = 1000
+"""No parser goes deeper."""
+
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_NEXT_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|%b)*+([{}\[\]])' % _STRING, re.DOTALL)
+_EMPTY = rb"\{[ \r\n\t]*+\}|\[[ \r\n\t]*+\]"
+_NEXT_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|%b|%b)*+([{}\[\]])' % (_STRING, _EMPTY), re.DOTALL)
 _OPENING = frozenset({b"{", b"["})
+_EMPTY_BYTES = 2
 
 
 def read_values(grammar: Grammar[T], values: list[bytes], tally: Tally) -> None:
@@ -62,7 +67,7 @@ class ValuesReader(Generic[T]):
         if len(self._buffer) >= self._mark:
             self._drain()
             self._mark = min(max(BATCH_BYTES, 2 * len(self._buffer)), MOST_BODY_BYTES + 1)
-            if len(self._buffer) > MOST_BODY_BYTES:
+            if len(self._buffer) > MOST_BODY_BYTES or self._splitter.lost:
                 self._overflown = True
                 self._buffer = bytearray()
 
@@ -89,23 +94,42 @@ class _Splitter:
         self._at = 0
         self._depth = 0
 
+    @property
+    def lost(self) -> bool:
+        """Whether it is deeper inside something than any answer goes."""
+        return self._depth > MOST_DEPTH
+
     def split(self, buffer: bytearray) -> list[bytes]:
-        """Cut the complete objects out of the front of a buffer, which only grew since."""
+        """Cut the complete objects out of the front of a buffer, which only grew since.
+
+        What stands around objects, such as a list that they are in, is dropped.
+        """
         values: list[bytes] = []
         start, at, depth = 0, self._at, self._depth
-        while (found := _NEXT_BRACKET.match(buffer, at)) is not None:
-            at = found.end()
-            bracket = found[1]
-            if depth > 0:
-                depth += 1 if bracket in _OPENING else -1
-                if depth == 0:
-                    values.append(bytes(buffer[start:at]))
-                    start = at
-            elif bracket == b"{":
-                depth, start = 1, at - 1
-            else:
-                # A list is only what the objects stand in.
-                start = at
+        while depth <= MOST_DEPTH:
+            if depth == 0:
+                start = buffer.find(b"{", at)
+                if start < 0:
+                    start = at = len(buffer)
+                    break
+                depth, at = 1, start + 1
+            end, step = _next_bracket(buffer, at)
+            if not step:
+                break
+            at, depth = end, depth + step
+            if depth == 0 and at - start > _EMPTY_BYTES:
+                values.append(bytes(buffer[start:at]))
         del buffer[:start]
         self._at, self._depth = at - start, depth
         return values
+
+
+def _next_bracket(buffer: bytearray, at: int) -> tuple[int, int]:
+    """Return where the next bracket ends, and 1 if it opens, -1 if it closes, 0 without one.
+
+    No match outlives this: while one does, a buffer cannot be cut.
+    """
+    found = _NEXT_BRACKET.match(buffer, at)
+    if found is None:
+        return at, 0
+    return found.end(), 1 if found[1] in _OPENING else -1
