@@ -88,9 +88,9 @@ def exchange_of(request: Request, model: str, size: int, *, stream: bool) -> Exc
         dialect=NAME,
         model=model_name(model or request.model),
         turns=with_asides(turns, _asides(request, config)),
-        sampling=_sampling(config),
+        sampling=sampling_of(config),
         stream=stream,
-        tool_definitions=sum(map(_definitions, request.tools or ())),
+        tool_definitions=sum(map(definitions, request.tools or ())),
         body_bytes=size,
     )
 
@@ -106,7 +106,7 @@ def cached_exchange_of(request: Request, size: int) -> Exchange | None:
         dialect=NAME,
         model=model_name(request.model),
         turns=with_asides(turns, [tools_aside(request.tools or ())]),
-        tool_definitions=sum(map(_definitions, request.tools or ())),
+        tool_definitions=sum(map(definitions, request.tools or ())),
         body_bytes=size,
     )
 
@@ -126,7 +126,7 @@ def _asides(request: Request, config: Config) -> Iterator[str]:
         yield aside(schema)
 
 
-def _definitions(tool: msgspec.Raw) -> int:
+def definitions(tool: msgspec.Raw) -> int:
     """Count what a tool defines: one may hold many functions."""
     try:
         read = _TOOL.decode(tool)
@@ -136,7 +136,8 @@ def _definitions(tool: msgspec.Raw) -> int:
     return 1 if functions is None else len(functions)
 
 
-def _sampling(config: Config) -> Sampling:
+def sampling_of(config: Config) -> Sampling:
+    """Return how the answer shall be drawn."""
     thinking = config.thinking or config.thinking_ or _NO_THINKING
     return Sampling(
         temperature=sampling.finite(config.temperature),

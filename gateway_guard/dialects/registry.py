@@ -13,6 +13,7 @@ from gateway_guard.dialects.bounds import TooLargeError
 from gateway_guard.dialects.cohere_chat import CohereChat
 from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, both_ends, is_dense, thinned
 from gateway_guard.dialects.gemini_generate import GeminiGenerate
+from gateway_guard.dialects.gemini_interactions import GeminiInteractions
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.lenient import UNREADABLE, normalise, normalise_form
 from gateway_guard.dialects.ollama import Ollama
@@ -28,6 +29,7 @@ DIALECTS: tuple[Dialect, ...] = (
     OpenAIChat(),
     AnthropicMessages(),
     GeminiGenerate(),
+    GeminiInteractions(),
     BedrockConverse(),
     BedrockInvoke(),
     VertexAnthropic(),
