@@ -286,6 +286,15 @@ def test_a_stream_without_end_is_read_in_bounded_memory() -> None:
     assert reader.finish().output_chars == 20_000_000
 
 
+def test_what_is_held_is_told() -> None:
+    """Nothing is before the first byte, and all of a message that is not whole."""
+    reader = dialect_for(CONVERSE).response_reader(event_stream=False, digest_key=KEY)
+    reader.feed(b"")
+    assert reader.held_bytes == 0
+    reader.feed(piece(text="a")[:-1])
+    assert reader.held_bytes == len(piece(text="a")) - 1
+
+
 def test_nothing_is_an_empty_answer() -> None:
     """A connection may close at once."""
     assert heard([], CONVERSE) == heard([b""], INVOKE) == Answer()

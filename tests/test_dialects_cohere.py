@@ -299,6 +299,12 @@ def test_an_error_in_the_middle_is_a_failure() -> None:
     assert heard_json(old, FIRST).failed
 
 
+def test_an_event_without_a_reason_has_no_finish() -> None:
+    """Its tokens count all the same."""
+    event = second("message-end", delta={"finish_reason": None, "usage": USAGE})
+    assert heard([event], SECOND, event_stream=True) == Answer(usage=Usage(71, 4))
+
+
 def test_answers_of_other_servers_under_the_same_path_are_read() -> None:
     """The path is a common one."""
     assert heard_json({"choices": [{"message": {"content": "hello"}}]}, FIRST).output_chars == 5

@@ -213,6 +213,12 @@ def test_an_answer_comes_back_with_the_same_digest() -> None:
     assert repeated(asked({"messages": history}, CHAT)) == digest
 
 
+def test_calls_of_an_odd_shape_are_passed_over() -> None:
+    """What is no call is none."""
+    message = {"content": "a", "tool_calls": [7, {}, {"function": 7}, CALL]}
+    assert heard_json(line(message=message), CHAT).tool_calls == 1
+
+
 def test_an_error_in_the_middle_is_a_failure() -> None:
     """It is a line of its own; a broken one hides nothing."""
     first = lines((line(response="a"),))

@@ -65,6 +65,31 @@ async def generate(request: Request) -> Response:
     return StreamingResponse(events(), media_type="text/event-stream")
 
 
+async def interact(request: Request) -> Response:
+    """Answer with the steps of an interaction."""
+    asked = await request.json()
+    steps = [
+        {"type": "thought", "summary": [{"type": "text", "text": THOUGHT}]},
+        {"type": "model_output", "content": [{"type": "text", "text": ANSWER}]},
+    ]
+    usage = {"total_input_tokens": 9, "total_output_tokens": 7, "total_thought_tokens": 3}
+    whole = {"id": "int_1", "status": "completed", "model": MODEL, "steps": steps, "usage": usage}
+    if not asked.get("stream"):
+        return JSONResponse(whole)
+    deltas = [{"type": "thought_summary", "content": {"type": "text", "text": THOUGHT}}]
+    pieces = [ANSWER[at : at + 8] for at in range(0, len(ANSWER), 8)]
+    deltas += [{"type": "text", "text": piece} for piece in pieces]
+
+    async def events() -> AsyncIterator[bytes]:
+        for index, delta in enumerate(deltas):
+            step = {"event_type": "step.delta", "index": min(index, 1), "delta": delta}
+            yield b"event: step.delta\ndata: " + json.dumps(step).encode() + b"\n\n"
+        done = json.dumps({"event_type": "interaction.completed", "interaction": whole}).encode()
+        yield b"event: interaction.completed\ndata: " + done + b"\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
 @pytest.fixture
 def time() -> Time:
     """Return the guard's clock."""
@@ -74,17 +99,27 @@ def time() -> Time:
 @pytest.fixture
 def guard(time: Time) -> GuardMiddleware:
     """Return a guard in front of a model server."""
-    route = Route("/{version}/models/{method}", generate, methods=["POST"])
-    return guarded(Starlette(routes=[route]), time)
+    routes = [
+        Route("/{version}/models/{method}", generate, methods=["POST"]),
+        Route("/{version}/interactions", interact, methods=["POST"]),
+    ]
+    return guarded(Starlette(routes=routes), time)
 
 
 @asynccontextmanager
 async def client_of(guard: GuardMiddleware) -> AsyncIterator[Any]:
+    """Give what the client generates content with."""
+    async with connected(guard) as client:
+        yield client.models
+
+
+@asynccontextmanager
+async def connected(guard: GuardMiddleware) -> AsyncIterator[Any]:
     """Connect the client as its documentation says, on top of httpx."""
     async with serving(guard) as address, httpx.AsyncClient() as http:
         options = types.HttpOptions(base_url=address, httpx_async_client=http)
         async with genai.Client(api_key=KEY.decode(), http_options=options).aio as client:
-            yield client.models
+            yield client
 
 
 def assert_seen_in_full(guard: GuardMiddleware) -> None:
@@ -122,6 +157,22 @@ async def test_a_stream_arrives_event_by_event(guard: GuardMiddleware) -> None:
     assert "".join(chunk.text or "" for chunk in chunks) == ANSWER
     assert reading_of(guard).slow[Slot.STREAMED] == 1.0
     assert_seen_in_full(guard)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_an_interaction_arrives(guard: GuardMiddleware, *, streamed: bool) -> None:
+    """Step by step, or whole."""
+    async with connected(guard) as client:
+        made = await client.interactions.create(model=MODEL, input=QUESTION, stream=streamed)
+        if streamed:
+            events = [event async for event in made]
+            steps = [event.delta for event in events if event.event_type == "step.delta"]
+            said = "".join(delta.text for delta in steps if delta.type == "text")
+        else:
+            said = made.output_text
+    assert said == ANSWER
+    assert_seen_in_full(guard)
+    assert reading_of(guard).slow[Slot.STREAMED] == float(streamed)
 
 
 async def test_functions_are_called_and_their_results_continue_what_was_served(
