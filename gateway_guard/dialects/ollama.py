@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gateway_guard.dialects.base import Refusal, ResponseReader
 
 _SUFFIXES = ("/api/chat", "/api/generate")
-_PLAIN = frozenset({"", "{}"})
 
 
 class _Function(msgspec.Struct, gc=False):
