@@ -39,7 +39,12 @@ _NETWORKS_KEPT = 4096
 _REFUSALS_KEPT_SECONDS = 600.0
 _FEW_REFUSALS = 5
 _EVENTS_AN_EXCHANGE = 2
-_ROUTES = ("/chat/completions", "/messages", "/responses", "/completions", "/embeddings")
+_ROUTES = (
+    *("/chat/completions", "/messages", "/responses", "/completions", "/embeddings"),
+    *(":generateContent", ":streamGenerateContent", "/interactions", "/converse", "/invoke"),
+    *("/converse-stream", "/invoke-with-response-stream", ":rawPredict", ":streamRawPredict"),
+    *("/v1/chat", "/v2/chat", "/api/chat", "/api/generate"),
+)
 
 
 class Starts(NamedTuple):

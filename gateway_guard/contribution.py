@@ -53,6 +53,7 @@ _MEASURED = np.dtype(
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
 
 
+_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
 _BOLD = frozenset({Cue.SYNTHESIS, Cue.EXTRACTION})
 _NEAR_THE_CEILING = 0.5
 _MOST_EXPECTED_CHARS = 4096
@@ -217,7 +218,7 @@ def _answer_values(item: Contribution) -> tuple[float, ...]:
     if answer is None:
         return 0.0, 0.0, 0.0, 0.0
     length = measures.answer_length(answer, item.sampling, item.features.unspaced)
-    truncated = answer.finish in {"length", "max_tokens"}
+    truncated = answer.finish is not None and answer.finish.lower() in _TRUNCATED
     return 1.0, profile.log2_1p(length), answer.reasoning_chars > 0, truncated
 
 

@@ -13,6 +13,9 @@ from xxhash import xxh3_128_digest
 
 _WHITE_SPACE = b" \t\n\r\v\f"
 
+MOST_OTHERS = 63
+"""Further exchanges of one request that are read apart: more would keep other requests waiting."""
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -55,9 +58,9 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     request body on the wire. ``unparsed`` marks a body that no parser understood: its bytes stand
     as one user turn. ``tool_definitions`` counts the tools offered to the model.
 
-    ``others`` are further exchanges of the same request, such as the other prompts of a list: 63
-    at most, none of which has others or a size of its own. The last one stands for all that are
-    left, their texts joined and their answers added up.
+    ``others`` are further exchanges of the same request, such as the other prompts of a list:
+    ``MOST_OTHERS`` at most, none of which has others or a size of its own. The last one stands for
+    all that are left, their texts joined and their answers added up.
     """
 
     dialect: str

@@ -60,7 +60,7 @@ def test_a_gemini_request_is_read_in_full() -> None:
                 "thinkingConfig": {"thinkingBudget": 1024},
             },
         },
-        "/v1beta/models/gemini-2.5-pro:streamGenerateContent",
+        "/v1beta/models/gemini-2.5-pro:streamOtherwise",
     )
     assert exchange.turns == (
         Turn("system", "be brief"),
@@ -140,7 +140,7 @@ def test_a_bedrock_conversation_is_read_in_full() -> None:
             "inferenceConfig": {"maxTokens": 100, "temperature": 0.1, "stopSequences": ["a"]},
             "toolConfig": {"tools": [{"toolSpec": {"name": "look"}}]},
         },
-        "/model/anthropic.claude-v2:1/converse-stream",
+        "/model/anthropic.claude-v2:1/talk-stream",
     )
     assert exchange.turns == (
         Turn("system", "be\nbrief"),

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _COUNTING = (
     "/count_tokens",
     "/count-tokens",
+    "/count-tokens:rawpredict",
     ":counttokens",
+    ":computetokens",
     "/tokenize",
     "/detokenize",
     "/token_counter",

@@ -10,16 +10,14 @@ from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import plain
 from gateway_guard.dialects.bounds import Budget
 from gateway_guard.dialects.loose import strings_in
+from gateway_guard.exchange import MOST_OTHERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway_guard.exchange import Exchange, Turn
 
-MOST_EXCHANGES = 64
-"""The first one of a request and its 63 others: more would keep other requests waiting."""
-
-_ALONE = MOST_EXCHANGES - 1
+_ALONE = MOST_OTHERS
 _BLANKS = bytes.maketrans(b",", b" ")
 
 
@@ -46,7 +44,7 @@ def prompts_in(raw: msgspec.Raw) -> Prompts:
         texts = msgspec.json.decode(data, type=list[str])
     except msgspec.ValidationError:
         return _mixed_prompts(msgspec.json.decode(data, type=list[msgspec.Raw]))
-    if len(texts) <= MOST_EXCHANGES:
+    if len(texts) <= 1 + MOST_OTHERS:
         return Prompts(texts)
     return Prompts([*texts[:_ALONE], "\n".join(texts[_ALONE:])], len(texts) - _ALONE)
 
