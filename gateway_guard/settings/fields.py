@@ -31,6 +31,7 @@ _JITTER_SWITCH: Final = {"on": 0.1, "true": 0.1, "yes": 0.1, "off": 0.0, "false"
 _STEPS: Final = ("slow", "slower", "slowest")
 _FASTEST: Final = 6_000.0
 _LONGEST_CONTACT: Final = 200
+_ATTRIBUTE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,17 @@ def _parse_contact(value: object) -> str:
     return text
 
 
+def _parse_attribute(value: object) -> str | None:
+    """Return the name of something in a module."""
+    if value is None:
+        return None
+    name = str(value).strip()
+    if not _ATTRIBUTE.fullmatch(name):
+        message = "not the name of something in a module"
+        raise ValueError(message)
+    return name
+
+
 def _join(entries: tuple[object, ...]) -> str:
     """Write a list as it is read."""
     return ",".join(f"{entry:g}" if isinstance(entry, float) else str(entry) for entry in entries)
@@ -157,4 +169,9 @@ Contact = Annotated[
     str,
     BeforeValidator(_parse_contact),
     Kind("text", f"write at most {_LONGEST_CONTACT} characters on one line"),
+]
+Attribute = Annotated[
+    str | None,
+    BeforeValidator(_parse_attribute),
+    Kind("module:name", "write it like package.module:app"),
 ]
