@@ -15,7 +15,6 @@ from starlette.middleware import Middleware
 from gateway_guard import Action
 from tests.callers import counted, is_verified, outcomes_of, sentence
 from tests.mounting import guard_in
-from tests.upstreams import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from gateway_guard.exchange import Outcome
 
 SIDE_DOOR = "/side-door"
-
-upstream = Model().in_starlette()
 
 
 @dataclass

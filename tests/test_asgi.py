@@ -16,6 +16,7 @@ from gateway_guard import asgi
 from gateway_guard.exceptions import ConfigurationError
 from tests.callers import CHAT, KEY, asking, counted
 from tests.servers import serving
+from tests.spawning import Spawned, spawned
 from tests.upstreams import ANSWER, Model, model
 
 if TYPE_CHECKING:
@@ -95,6 +96,16 @@ def test_without_a_name_only_asking_for_the_application_fails(
         "HINT: name the application to guard: GATEWAY_GUARD_APP=package.module:app"
     )
     assert not hasattr(asgi, "application")
+
+
+def test_a_server_that_is_told_no_name_says_what_to_do() -> None:
+    """It does not start, and its last words are the hint."""
+    server = Spawned("uvicorn", "gateway_guard.asgi:app", "--port", "{port}")
+    with (
+        pytest.raises(AssertionError, match="HINT: name the application to guard"),
+        spawned(server),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxies]:
     """Start the proxies once, side by side, and a model server behind them."""
     config = tmp_path_factory.mktemp("litellm") / "config.yaml"
     serve = ("uvicorn", "--port", "{port}", "--no-access-log")
-    upstream = Spawned(*serve, "tests.litellm_side:upstream")
+    upstream = Spawned(*serve, "tests.spawned_model:app")
     config.write_text(json.dumps(config_of(upstream.address)), encoding="utf-8")
     variables = {
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
