@@ -47,8 +47,10 @@ async def accept(request: object, api_key: str) -> object:
 
 
 def look_in() -> None:
-    """Stand on the guard's inner side; runs before the guard is installed."""
-    proxy_app().user_middleware.insert(0, Middleware(SideDoor))
+    """Stand on the guard's inner side if it is installed afterwards, else on its outer side."""
+    app = proxy_app()
+    app.user_middleware.insert(0, Middleware(SideDoor))
+    app.middleware_stack = app.build_middleware_stack()
 
 
 def listen() -> None:

@@ -43,7 +43,8 @@ ASKS = {
     r"(^|/)responses$": {"input": "What is the capital of France?"},
     r":(stream)?[gG]enerateContent$": {"contents": CONTENTS},
 }
-HOOKS = "tests.litellm_side:look_in,gateway_guard.mounts.litellm:install,tests.litellm_side:listen"
+LOOK_IN, LISTEN = "tests.litellm_side:look_in", "tests.litellm_side:listen"
+HOOKS = f"{LOOK_IN},gateway_guard.mounts.litellm:install,{LISTEN}"
 
 
 class Proxies(NamedTuple):
@@ -54,40 +55,51 @@ class Proxies(NamedTuple):
     wrapped: str
 
 
-def config_of(upstream: str) -> dict[str, Any]:
+def config_of(upstream: str, **general: str) -> str:
     """Return a configuration: answers made up, and answers of a model server."""
     made_up = {"model": "openai/gpt-4o-mini", "api_key": "sk-of-the-proxy"}
     claude = {"model": "anthropic/claude-sonnet-4-5", "api_key": "sk-of-the-proxy"}
-    return {
+    config = {
         "model_list": [
             {"model_name": "m", "litellm_params": made_up | {"mock_response": ANSWER}},
             {"model_name": "long", "litellm_params": made_up | {"mock_response": LONG}},
             {"model_name": "claude", "litellm_params": claude | {"api_base": upstream}},
         ],
-        "general_settings": {"custom_auth": "tests.litellm_side.accept"},
+        "general_settings": {"custom_auth": "tests.litellm_side.accept"} | general,
     }
+    return json.dumps(config)
 
 
 @pytest.fixture(scope="module")
 def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxies]:
     """Start the proxies once, side by side, and a model server behind them."""
-    config = tmp_path_factory.mktemp("litellm") / "config.yaml"
+    folder = tmp_path_factory.mktemp("litellm")
+    config, another = folder / "config.yaml", folder / "another.yaml"
     serve = ("uvicorn", "--port", "{port}", "--no-access-log")
     upstream = Spawned(*serve, "tests.spawned_model:app")
-    config.write_text(json.dumps(config_of(upstream.address)), encoding="utf-8")
+    config.write_text(config_of(upstream.address), "utf-8")
+    another.write_text(config_of(upstream.address, litellm_key_header_name="X-Our-Key"), "utf-8")
     variables = {
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_MASTER_KEY": "sk-a-master-key-of-the-tests",
-        "CONFIG_FILE_PATH": str(config),
+        "ANTHROPIC_API_BASE": upstream.address,
+        "ANTHROPIC_API_KEY": "sk-of-the-proxy",
         "GATEWAY_GUARD_MAX_BODY": "1MB",
         "GATEWAY_GUARD_SECRET": "of the tests",
     }
     command = ("litellm", "--config", str(config), "--host", "127.0.0.1", "--port", "{port}")
     hooked = Spawned(*command, LITELLM_WORKER_STARTUP_HOOKS=HOOKS, **variables)
-    added = Spawned(*serve, "examples.litellm_app:app", **variables)
+    added = Spawned(
+        *serve,
+        "examples.litellm_app:app",
+        CONFIG_FILE_PATH=str(another),
+        LITELLM_WORKER_STARTUP_HOOKS=LOOK_IN,
+        **variables,
+    )
     wrapped = Spawned(
         *serve,
         "gateway_guard.asgi:app",
+        CONFIG_FILE_PATH=str(config),
         GATEWAY_GUARD_APP="litellm.proxy.proxy_server:app",
         **variables,
     )
@@ -297,6 +309,28 @@ def asked_with(client: httpx.Client, place: str, value: str) -> httpx.Response:
     return client.post(path, headers={place: value}, json=body)
 
 
+def test_a_key_is_read_from_the_header_that_the_operator_has_named(proxies: Proxies) -> None:
+    """LiteLLM accepts keys from that header alone, and the guard has found it in its config."""
+    with httpx.Client(base_url=proxies.added, timeout=30) as client:
+        assert asked_with(client, "x-our-key", "Bearer sk-ours").is_success
+        assert asked_with(client, "authorization", "Bearer sk-theirs").is_error
+        assert look(client, verified="sk-ours")["verified"] == [True]
+        assert look(client, verified="sk-theirs")["verified"] == [False]
+        look(client, block="sk-ours")
+        assert asked_with(client, "x-our-key", "Bearer sk-ours").status_code == 403
+
+
+def test_a_pass_through_is_read(client: httpx.Client) -> None:
+    """What LiteLLM hands on as it came is an exchange like any other."""
+    body = {"model": "claude", "messages": QUESTION, "max_tokens": 64}
+    before = look(client)["exchanges"]["committed"]
+    reply = client.post("/anthropic/v1/messages", json=body, headers=bearer(GOOD))
+    assert reply.json()["content"][0]["text"] == ANSWER
+    seen = look(client)
+    assert seen["exchanges"]["committed"] == before + 1
+    assert seen["answer"]["tokens"] == reply.json()["usage"]["output_tokens"]
+
+
 @pytest.mark.parametrize("behind", ["authorization", "x-api-key", "?key"])
 def test_a_second_key_hides_nothing(client: httpx.Client, behind: str) -> None:
     """A good key in front of a blocked one, or behind it, is refused all the same."""
@@ -336,7 +370,7 @@ def test_a_browser_may_ask_what_it_may_do(client: httpx.Client) -> None:
 def test_each_way_of_mounting_guards_the_proxy(proxies: Proxies, way: str) -> None:
     """Questions have their answers, and what the guard does not admit LiteLLM does not see."""
     with httpx.Client(base_url=getattr(proxies, way), timeout=30) as client:
-        headers = {"api-key": GOOD}
+        headers = {"x-our-key": f"Bearer {GOOD}", "api-key": GOOD}
         body = {"model": "m", "messages": QUESTION}
         reply = client.post("/v1/chat/completions", json=body, headers=headers)
         assert reply.json()["choices"][0]["message"]["content"] == ANSWER
@@ -381,8 +415,25 @@ def test_a_worker_with_a_wrong_setting_does_not_start(
         install()
 
 
-def test_an_operator_names_other_places_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LiteLLM's header can have a name of one's own."""
+@pytest.mark.parametrize(
+    ("variable", "as_options"),
+    [("CONFIG_FILE_PATH", False), ("WORKER_CONFIG", False), ("WORKER_CONFIG", True)],
+)
+def test_keys_are_looked_for_where_the_configuration_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, *, as_options: bool
+) -> None:
+    """A header of one's own comes first; without one LiteLLM's own places are complete."""
     assert guard_settings().key_sources == KEY_SOURCES
+    config = tmp_path / "config.yaml"
+    config.write_text("general_settings: {litellm_key_header_name: X-Our-Key}", "ascii")
+    options = json.dumps({"config": str(config), "debug": False})
+    monkeypatch.setenv(variable, options if as_options else str(config))
+    assert guard_settings().key_sources == ("x-our-key", *KEY_SOURCES)
+    config.write_text("general_settings: null", "ascii")
+    assert guard_settings().key_sources == KEY_SOURCES
+
+
+def test_an_operator_has_the_last_word_on_places_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the guard's own variable names is all."""
     monkeypatch.setenv("GATEWAY_GUARD_KEY_SOURCES", "x-our-key,authorization")
     assert guard_settings().key_sources == ("x-our-key", "authorization")

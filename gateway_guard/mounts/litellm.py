@@ -7,7 +7,10 @@ with ``settings=guard_settings()``.
 
 from __future__ import annotations
 
+import json
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.mounts.stack import add_outermost
@@ -28,7 +31,7 @@ KEY_SOURCES: Final = (
 )
 """Where LiteLLM 1.106 looks for a key, in its order; the last header on pass-through routes only.
 
-A header of one's own (``litellm_key_header_name``) is named first in ``GATEWAY_GUARD_KEY_SOURCES``.
+A header of the operator's own (``litellm_key_header_name``) comes before all of them.
 """
 
 
@@ -55,4 +58,30 @@ def guard_settings() -> Settings:
     settings = load_settings()
     if "key_sources" in settings.model_fields_set:
         return settings
-    return settings.model_copy(update={"key_sources": KEY_SOURCES})
+    sources = tuple(dict.fromkeys((*_own_headers(), *KEY_SOURCES)))
+    return settings.model_copy(update={"key_sources": sources})
+
+
+def _own_headers() -> tuple[str, ...]:
+    """Return the header that LiteLLM's configuration file names for keys, if it names one.
+
+    LiteLLM reads the file only after its hooks have run.
+    """
+    path = _config_path()
+    if not path.is_file():
+        return ()
+    match import_module("yaml").safe_load(path.read_text(encoding="utf-8")):
+        case {"general_settings": {"litellm_key_header_name": str(name)}}:
+            return (name.lower(),)
+    return ()
+
+
+def _config_path() -> Path:
+    """Return where LiteLLM's configuration file is, in the places where LiteLLM looks for it.
+
+    Its command passes its own options on to workers, as JSON.
+    """
+    path = os.environ.get("CONFIG_FILE_PATH") or os.environ.get("WORKER_CONFIG") or ""
+    if path.startswith("{"):
+        path = json.loads(path).get("config") or ""
+    return Path(path)
