@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
 _LONGEST_LIFE_SECONDS = "300"
-_BOUNDED = (str(which("timeout")), _LONGEST_LIFE_SECONDS)
+_BOUNDED = (str(which("timeout")), "--kill-after=10", _LONGEST_LIFE_SECONDS)
 _STARTED = "Application startup complete"
 
 
