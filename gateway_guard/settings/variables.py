@@ -10,11 +10,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway_guard.settings.environment import PREFIX, Environment
 from gateway_guard.settings.fields import (
-    Attribute,
     Contact,
     Count,
     Duration,
     HeaderName,
+    Importable,
     Jitter,
     KeySources,
     Networks,
@@ -146,11 +146,11 @@ class Settings(BaseSettings):
         default=parse_duration("15m"),
         description="after so long without the start of an answer a request is forgotten",
     )
-    app: Attribute = Field(
+    app: Importable = Field(
         default=None,
         description="ASGI application that `gateway_guard.asgi:app` stands in front of",
     )
-    app_factory: Attribute = Field(
+    app_factory: Importable = Field(
         default=None, description="function without arguments that returns that application"
     )
 
