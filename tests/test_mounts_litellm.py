@@ -8,6 +8,7 @@ import sys
 from hashlib import sha256
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 import anthropic
 import httpx
@@ -294,7 +295,7 @@ def test_a_key_is_read_where_litellm_reads_it(
     client: httpx.Client, place: str, scheme: str
 ) -> None:
     """The key that LiteLLM accepts from a place is the one that is verified, or refused."""
-    fresh = f"sk-in-{place.strip('?')}-{len(scheme)}"
+    fresh = f"sk-{uuid4().hex}"
     assert look(client, verified=fresh)["verified"] == [False]
     assert asked_with(client, place, scheme + fresh).is_success
     assert look(client, verified=fresh)["verified"] == [True]
