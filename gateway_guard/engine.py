@@ -106,6 +106,8 @@ class Engine:
         self._backlog.admitted(ticket, exchange.body_bytes)
         if ticket.due or self._backlog.full or self.memory.standings.by_content:
             self.flush(now, due=ticket)
+        elif self._backlog.heavy:
+            self._backlog.catch_up()
         verdicts = self._verdicts(ticket, now)
         decision = self._decided(verdicts, principal, exchange.end_user, terms, now)
         ticket.decision = self._record(decision, verdicts, now)

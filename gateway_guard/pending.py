@@ -135,10 +135,15 @@ def show(ticket: Ticket) -> None:
 
 def end(ticket: Ticket, now: Instant | None) -> None:
     """Note that an exchange is over; ``now`` is given where it has ended, not been dropped."""
-    number = id(ticket)
     held = [subject for subject, _ in ticket.shares] if ticket.weight else ticket.known
     for subject in held:
         subject.inflight -= 1
-        subject.pending.pop(number, None)
         if now is not None:
             subject.ended_at = now.steady
+
+
+def release(ticket: Ticket) -> None:
+    """Stop showing an exchange to scores."""
+    number = id(ticket)
+    for subject, _ in ticket.shares:
+        subject.pending.pop(number, None)
