@@ -267,7 +267,7 @@ async def test_compressed_answers_are_observed(
     assert seen.usage.output_tokens == 7
 
 
-@pytest.mark.parametrize("encoding", [b"br", b"zstd", b"gzip, gzip", b"\xff"])
+@pytest.mark.parametrize("encoding", [b"compress", b"gzip, compress", b"\xff"])
 async def test_answers_in_unknown_encodings_are_known_by_their_length(
     encoding: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

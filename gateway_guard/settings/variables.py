@@ -94,6 +94,11 @@ class Settings(BaseSettings):
     unparsed: Literal["observe", "refuse"] = Field(
         default="observe", description="what becomes of bodies that no parser understands"
     )
+    duplicate_keys: Literal["last", "first", "both"] = Field(
+        default="last",
+        description="which value the upstream takes of a name that stands twice in a JSON object: "
+        "all Python parsers take the last; `both` where that is not known, `Messages` included",
+    )
     buffer_memory: Size = Field(
         default=parse_size("128MiB"), description="bound of all request bodies held at one time"
     )
