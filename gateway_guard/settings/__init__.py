@@ -1,6 +1,11 @@
 """Settings: every ``GATEWAY_GUARD_*`` variable, and what a deployment keeps for itself."""
 
-from gateway_guard.settings.deployment import deployment_secret, first_started_at, secret_survives
+from gateway_guard.settings.deployment import (
+    deployment_secret,
+    first_started_at,
+    previous_secret,
+    secret_survives,
+)
 from gateway_guard.settings.environment import nearest, variable
 from gateway_guard.settings.fields import UNIX
 from gateway_guard.settings.loading import Variable, describe_variables, load_settings
@@ -20,6 +25,7 @@ __all__ = [
     "nearest",
     "parse_duration",
     "parse_size",
+    "previous_secret",
     "secret_survives",
     "variable",
 ]

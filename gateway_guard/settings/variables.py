@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway_guard.settings.environment import PREFIX, Environment
 from gateway_guard.settings.fields import (
+    KEY_SOURCE_PRESETS,
+    ClaimName,
     Contact,
     Count,
     Duration,
@@ -58,6 +60,10 @@ class Settings(BaseSettings):
         description="keys every hash; without one it is made once and kept in the state directory, "
         "or for the process's life",
     )
+    secret_previous: SecretStr | None = Field(
+        default=None,
+        description="the secret before the last change: what is known of a key under it goes on",
+    )
     state_dir: Path | None = Field(
         default=None, description="directory for what must survive a restart"
     )
@@ -68,13 +74,21 @@ class Settings(BaseSettings):
         default=parse_duration("2s"), description="how often to look whether the policy has changed"
     )
     key_sources: KeySources = Field(
-        default=("authorization", "x-api-key", "api-key", "x-goog-api-key", "?key"),
-        description="headers and `?parameters` that carry a caller's key, the most trusted first",
+        default=KEY_SOURCE_PRESETS["default"],
+        description="headers and `?parameters` that carry a caller's key, in the order in which "
+        "the upstream looks for it; or whose order that is: `litellm`, `openai`, `azure`, "
+        "`anthropic`, `gemini`",
     )
     keys: Literal["use", "ignore"] = Field(
         default="use",
         description="`ignore` where the upstream accepts any key: callers are told apart by "
         "network alone",
+    )
+    key_claim: ClaimName = Field(
+        default=None,
+        description="claim by which callers with short-lived tokens (JWT) are told apart, like "
+        "`sub`; believed once the upstream has accepted the token, so it must verify them on every "
+        "path",
     )
     trusted_proxies: Networks = Field(
         default=(),
@@ -179,6 +193,18 @@ class Settings(BaseSettings):
             (
                 self.secret is not None and not self.secret.get_secret_value(),
                 f"{PREFIX}SECRET is empty: any text will do",
+            ),
+            (
+                self.secret_previous is not None and not self.secret_previous.get_secret_value(),
+                f"{PREFIX}SECRET_PREVIOUS is empty: leave it out once nothing old is left",
+            ),
+            (
+                self.secret_previous is not None and self.secret in {None, self.secret_previous},
+                f"{PREFIX}SECRET_PREVIOUS is what {PREFIX}SECRET was before: set both",
+            ),
+            (
+                self.key_claim is not None and self.keys == "ignore",
+                f"{PREFIX}KEY_CLAIM reads keys, which {PREFIX}KEYS=ignore does not",
             ),
             (
                 not self.watch_logit <= self.throttle_logit <= self.block_logit,
