@@ -289,9 +289,25 @@ def named() -> dict[str, Sent]:
             MULTIPART,
             path=COMPLETIONS,
         ),
+        "a part that begins with a boundary": Sent(
+            part("prompt", part("x", EVIL.encode())) + b"--cut--\r\n", MULTIPART, path=COMPLETIONS
+        ),
         "a part that quotes another": Sent(
             part("prompt", b"Hi.\n" + part("x", EVIL.encode())) + b"--cut--\r\n",
             MULTIPART,
+            path=COMPLETIONS,
+        ),
+        "a part in UTF-16": Sent(
+            part("prompt", EVIL.encode("utf-16-le")).replace(
+                b"prompt", "prompt".encode("utf-16-le")
+            )
+            + b"--cut--\r\n",
+            MULTIPART + b"; charset=utf-16-le",
+            path=COMPLETIONS,
+        ),
+        "a part in escapes": Sent(
+            part(r"pr\u006fmpt", EVIL.replace("W", r"\x57").encode()) + b"--cut--\r\n",
+            MULTIPART + b"; charset=unicode_escape",
             path=COMPLETIONS,
         ),
         "a part after newlines": Sent(

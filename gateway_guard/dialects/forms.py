@@ -7,25 +7,32 @@ the same bytes may be read twice; files are fields whose names mean nothing to t
 from __future__ import annotations
 
 import re
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
-from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, both_ends, is_dense
+from gateway_guard.dialects.charsets import codecs_in, decoded, is_utf8
+from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, is_dense
+from gateway_guard.dialects.percent import percent_decoded
 from gateway_guard.dialects.standard import dumps, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 MOST_FIELDS = 1000
 """Starlette refuses more."""
 
+_UTF8 = "utf-8"
 _MOST_BOUNDARIES = 4
+_MOST_FILE_BYTES = 2**12
+_LINE_END_BYTES = 2
 _MOST_HEAD_BYTES = 2**14
 _MOST_PADDING_BYTES = 64
 _QUOTED = rb'("(?:[^"\\]|\\.)*"|[^;\s]*)'
 _BOUNDARY = re.compile(rb"(?i)(?:^|[;\s])boundary\s*=\s*" + _QUOTED)
 _NAME = re.compile(rb"(?i)(?:^|[;\s])name\s*=\s*" + _QUOTED)
+_SAID = re.compile(
+    rb"(?i:prompts?|messages?|inputs?|contents?|quer(?:y|ies)|questions?|texts?|system|instructions?)"
+)
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
 
@@ -36,11 +43,27 @@ def read_urlencoded(body: bytes) -> bytes:
         ValueError: there are more fields than servers take.
 
     """
-    text = body.decode("utf-8", "replace")
-    pairs = parse_qsl(text, max_num_fields=MOST_FIELDS)
-    if ";" in text:
-        pairs += parse_qsl(text.replace(";", "&"), max_num_fields=MOST_FIELDS)
-    return _object_of(pairs)
+    bodies = (body, body.replace(b";", b"&")) if b";" in body else (body,)
+    return _object_of(pair for each in bodies for pair in _pairs(each))
+
+
+def _pairs(body: bytes) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each field that has one."""
+    body = body.strip(b"&")
+    while b"&&" in body:  # servers pass over empty fields
+        body = body.replace(b"&&", b"&")
+    if body.count(b"&") >= MOST_FIELDS:
+        message = "too many fields"
+        raise ValueError(message)
+    for field in body.split(b"&"):
+        name, _, value = field.partition(b"=")
+        if value:
+            yield _decoded(name), _decoded(value)
+
+
+def _decoded(text: bytes) -> str:
+    plain = percent_decoded(text.replace(b"+", b" "))
+    return plain.replace(b"\0", b"").decode("utf-8", "replace")
 
 
 def read_multipart(body: bytes, content_type: bytes) -> bytes:
@@ -52,12 +75,15 @@ def read_multipart(body: bytes, content_type: bytes) -> bytes:
 
     """
     pairs: list[tuple[str, str]] = []
+    codecs = (_UTF8, *codecs_in(content_type))
     for boundary in _boundaries(content_type):
         places = _places(body, b"--" + boundary)
-        for is_limit in (_is_strict, _is_lax):
-            cuts = [place for place in places if is_limit(body, *place)]
+        strict = _strict(body, places)
+        lax = [place for place in places if _is_lax(body, *place)]
+        for cuts in (strict, lax) if strict != lax else (strict,):
             ends = [*(begin for begin, _ in cuts[1:]), None]
-            pairs += _fields(body[after:end] for (_, after), end in zip(cuts, ends, strict=False))
+            parts = (body[after:end] for (_, after), end in zip(cuts, ends, strict=False))
+            pairs += _fields(parts, codecs)
     if not pairs:
         message = "no boundary"
         raise ValueError(message)
@@ -83,11 +109,23 @@ def _places(body: bytes, delimiter: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _is_strict(body: bytes, begin: int, end: int) -> bool:
-    """Tell whether a delimiter is one to servers that take the standard at its word."""
-    first = begin < _MOST_PADDING_BYTES and not body[:begin].strip(b"\r\n")
-    follows = body[end : end + 2]
-    return (first or body[begin - 2 : begin] == b"\r\n") and follows in {b"\r\n", b"--"}
+def _strict(body: bytes, places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the delimiters to servers that take the standard at its word.
+
+    Its line end is part of a delimiter, so none can follow the blank line of a part at once.
+    """
+    found: list[tuple[int, int]] = []
+    data_from = -_LINE_END_BYTES
+    for begin, end in places:
+        first = begin < _MOST_PADDING_BYTES and not body[:begin].strip(b"\r\n")
+        before = begin - _LINE_END_BYTES
+        begins = (first and not found) or body[before:begin] == b"\r\n"
+        ends = body[end : end + _LINE_END_BYTES] in {b"\r\n", b"--"}
+        if begins and ends and before >= data_from:
+            found.append((begin, end))
+            blank = body.find(b"\r\n\r\n", end, end + _MOST_HEAD_BYTES)
+            data_from = max(blank + 2 * _LINE_END_BYTES, end)
+    return found
 
 
 def _is_lax(body: bytes, begin: int, end: int) -> bool:
@@ -96,7 +134,7 @@ def _is_lax(body: bytes, begin: int, end: int) -> bool:
     return body[begin - 1 : begin] in {b"", b"\n"} and follows.startswith((b"\r", b"\n", b"--"))
 
 
-def _fields(parts: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+def _fields(parts: Iterable[bytes], codecs: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield name and text of each part; what has no name goes on with the part before it."""
     names: list[bytes] = []
     for part in parts:
@@ -105,8 +143,18 @@ def _fields(parts: Iterable[bytes]) -> Iterator[tuple[str, str]]:
         blank = _BLANK_LINE.search(part, 0, _MOST_HEAD_BYTES)
         found = [_unquoted(name) for name in _NAME.findall(part[: blank.start()])] if blank else []
         names = found or names
-        text = both_ends(part[blank.end() :] if blank and found else part)
-        yield from ((name.decode("utf-8", "replace"), text.removesuffix("\r\n")) for name in names)
+        data = (part[blank.end() :] if blank and found else part).removesuffix(b"\r\n")
+        for name, codec in product(names, codecs):
+            yield decoded(name, codec), _text(data, name, codec)
+
+
+def _text(data: bytes, name: bytes, codec: str) -> str:
+    """Return the text of a field; of what is no text, and has no name for one, the beginning."""
+    if codec == _UTF8:
+        data = data.replace(b"\0", b"")
+        if not is_utf8(data) and not _SAID.fullmatch(name):
+            data = data[:_MOST_FILE_BYTES]
+    return decoded(data, codec)
 
 
 def _unquoted(value: bytes) -> bytes:

@@ -34,12 +34,17 @@ def normalise(body: bytes) -> bytes:
     return dumps(found[0] if len(found) == 1 else found)
 
 
+def is_form(body: bytes) -> bool:
+    """Tell whether a body looks like a url-encoded form."""
+    return _FORM.match(body) is not None
+
+
 def normalise_form(body: bytes) -> bytes | None:
     """Return a url-encoded form as a JSON object, or ``None`` where the body is no form.
 
     JSON inside a field is read as such.
     """
-    if not _FORM.match(body):
+    if not is_form(body):
         return None
     try:
         return read_urlencoded(body)

@@ -7,15 +7,14 @@ the same bytes, all of that is read.
 from __future__ import annotations
 
 import re
-from encodings import normalize_encoding
-from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from gateway_guard.dialects.charsets import codecs_in, decoded, extends_ascii, is_utf8
 from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, is_dense
 from gateway_guard.dialects.forms import read_multipart, read_urlencoded
-from gateway_guard.dialects.lenient import UNREADABLE, normalise, normalise_form
+from gateway_guard.dialects.lenient import UNREADABLE, is_form, normalise, normalise_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,13 +33,6 @@ ORDINARY: Final = frozenset(
 
 _MOST_LENIENT_BYTES = 2**22
 _BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # white space, and marks of UTF-8, 16 and 32
-_CHARSET = re.compile(rb"(?i)charset\s*=\s*[\"']?([\w.:()-]{1,40})")
-_MOST_CHARSETS = 4
-# Looking up a name that Python does not know would be remembered for ever.
-_CODECS = frozenset(aliases.values()) | {"koi8_u", "utf_8_sig", "cp720", "cp874", "cp1006"}
-_NO_CHARSETS = {"base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13"}
-_NO_CHARSETS |= {"ascii", "utf_8", "uu_codec", "zlib_codec"}
-_PRINTABLE = bytes(range(32, 127))
 _FORM = re.compile(rb"[\w.\[\]%+-]{1,128}=")
 _ASKS = re.compile(
     rb'"(?i:prompts?|messages|inputs?|contents?|query|question|text|system|instructions?)":'
@@ -65,7 +57,7 @@ def readings(bodies: Iterable[bytes], kinds: Sequence[bytes]) -> list[bytes]:
 
 def is_plain(body: bytes) -> bool:
     """Tell whether a body looks like JSON or a form, whatever its headers say."""
-    return begins_json(body) or normalise_form(body) is not None
+    return begins_json(body) or is_form(body)
 
 
 def begins_json(body: bytes) -> bool:
@@ -93,18 +85,14 @@ def _said(body: bytes, kinds: Sequence[bytes]) -> Iterator[bytes]:
                     yield form
         except (ValueError, RecursionError):
             continue
-        if b"charset" in kind.lower():
-            yield from _in_charsets(body, kind)
+        yield from _in_charsets(body, kind)
 
 
 def _in_charsets(body: bytes, kind: bytes) -> Iterator[bytes]:
-    """Yield the body in UTF-8, decoded by the charset that a header names."""
-    for named in _CHARSET.findall(kind)[:_MOST_CHARSETS]:
-        name = normalize_encoding(named.decode("latin-1")).lower()
-        codec = aliases.get(name, name)
-        if codec not in _CODECS - _NO_CHARSETS or (_is_utf8(body) and _extends_ascii(codec)):
-            continue
-        yield body.decode(codec, "replace").encode("utf-8", "replace")
+    """Yield the body in UTF-8, decoded by each charset that a header names."""
+    for codec in codecs_in(kind):
+        if not (extends_ascii(codec) and is_utf8(body)):
+            yield decoded(body, codec, "replace").encode("utf-8", "replace")
 
 
 def _is_json(body: bytes) -> bool:
@@ -115,22 +103,9 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _extends_ascii(codec: str) -> bool:
-    """Tell whether ASCII means itself in a charset, so that what is JSON in UTF-8 is it here."""
-    return _PRINTABLE.decode(codec, "replace").encode("utf-8", "replace") == _PRINTABLE
-
-
 def _as_json(body: bytes) -> bytes | None:
     """Return a body as JSON that msgspec reads, ``None`` where that cannot be had cheaply."""
-    if _is_utf8(body) and _is_json(body):
+    if is_utf8(body) and _is_json(body):
         return body
     if len(body) > _MOST_LENIENT_BYTES or is_dense(body, MOST_LENIENT_COMMAS):
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ Pairs = list[tuple[str, object]]
 """The names and values of an object, in their order."""
 
 _MOST_DOCUMENTS = 10_000
-_BLANK = " \t\r\n"
+_BLANK = re.compile(r"[ \t\r\n]*")
 
 
 def loads(text: str | bytes) -> object:
@@ -68,9 +69,8 @@ def leading_documents(body: bytes, hook: Callable[[Pairs], object] | None = None
 
 
 def _skip_blank(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _BLANK:
-        at += 1
-    return at
+    found = _BLANK.match(text, at)
+    return found.end() if found else at
 
 
 def _null(_: str) -> None:
