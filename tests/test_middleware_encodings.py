@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.callers import CHAT, ask, asking, counted, guarded, outcomes_of, reading_of, scope_of
-from tests.parity import ENCODERS
+from tests.callers import (
+    CHAT,
+    Wire,
+    ask,
+    asking,
+    counted,
+    guarded,
+    in_chunks,
+    outcomes_of,
+    reading_of,
+    scope_of,
+)
+from tests.parity import ENCODERS, part
 from tests.parity import encoded as packed_by
-from tests.upstreams import EVENTS, completion_events, model, read
+from tests.upstreams import EVENTS, answer, completion_events, model, read
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -178,3 +189,47 @@ async def test_an_encoded_body_that_asks_nothing_opens_no_record() -> None:
         await ask(guard, scope_of(path, headers=encoded(b"gzip")), gzip.compress(body))
     await ask(guard, scope_of(GENERIC, headers=encoded(b"br")), b"")
     assert counted(guard, "exchanges") == {}
+
+
+FORM_WITH_FILE = (b"content-type", b"multipart/form-data; boundary=cut")
+
+
+async def test_a_form_is_held_until_its_texts_are_read() -> None:
+    """What arrives behind its first mebibyte is handed on as it arrives."""
+    mebibyte, seen = bytes(2**20), list[bytes]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        seen.append((await receive())["body"])
+        wire.given.append({"type": "http.request", "body": b"\r\n--cut--", "more_body": False})
+        seen.append((await receive())["body"])
+        await answer(send, b"{}")
+
+    first = part("prompt", b"hello")
+    second = part("file", mebibyte, b'; filename="a"').removesuffix(b"\r\n")
+    wire = Wire(*in_chunks(first, second))
+    wire.given[-1]["more_body"] = True
+    guard = guarded(app)
+    await guard(scope_of(GENERIC, headers=[FORM_WITH_FILE]), wire.receive, wire.send)
+    assert seen == [first + second, b"\r\n--cut--"]
+    assert counted(guard, "exchanges") == {"committed": 1}
+    assert counted(guard, "unparsed") == {}
+
+
+async def test_a_form_of_files_alone_asks_nothing() -> None:
+    """However large it is."""
+    guard = guarded(model, max_body=1_000)
+    body = part("file", b"\x89PNG" * 1_000, b'; filename="a.png"') + b"--cut--\r\n"
+    chunks = [body[at : at + 900] for at in range(0, len(body), 900)]
+    wire = await ask(guard, scope_of("/v1/files", headers=[FORM_WITH_FILE]), *chunks)
+    assert wire.status == 200
+    assert counted(guard, "exchanges") == {}
+
+
+async def test_where_a_name_stands_twice_the_upstreams_choice_is_read() -> None:
+    """By the setting, through the whole guard."""
+    body = b'{"n":3,"n":1,"messages":[{"content":"hello"}]}'
+    for choice, answers in (("first", 3.0), ("last", 1.0)):
+        guard = guarded(model, duplicate_keys=choice)
+        await ask(guard, scope_of(), body)
+        assert reading_of(guard).slow[0] == answers

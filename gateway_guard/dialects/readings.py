@@ -7,6 +7,7 @@ the same bytes, all of that is read.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -32,6 +33,7 @@ ORDINARY: Final = frozenset(
 """Content types that say nothing which every server does not assume."""
 
 _MOST_LENIENT_BYTES = 2**22
+_MOST_LINES = 2
 _BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # white space, and marks of UTF-8, 16 and 32
 _FORM = re.compile(rb"[\w.\[\]%+-]{1,128}=")
 _ASKS = re.compile(
@@ -47,12 +49,25 @@ def readings(bodies: Iterable[bytes], kinds: Sequence[bytes]) -> list[bytes]:
         kinds: the values of all its ``content-type`` lines.
 
     """
-    found = dict.fromkeys(said for body in bodies for said in _said(body, kinds))
+    # Servers take the first line or the last one.
+    ends = dict.fromkeys((*kinds[:_MOST_LINES], *kinds[-_MOST_LINES:]))
+    found = dict.fromkeys(said for body in bodies for said in _said(body, ends))
     plain = [said for said in found if is_plain(said)]
-    if len(plain) > 1:
-        made = dict.fromkeys(filter(None, map(_as_json, plain)))
-        plain = [b"[" + b",".join(made) + b"]"] if len(made) > 1 else [*made] or plain
-    return plain or list(found)
+    return (_together(plain) if len(plain) > 1 else plain) or list(found)
+
+
+def _together(plain: list[bytes]) -> list[bytes]:
+    """Return several texts as one list, or the one of them that would take too long to read."""
+    found: dict[bytes, None] = {}
+    for said in plain:
+        if is_utf8(said) and _is_json(said):
+            found[said] = None
+        elif len(said) > _MOST_LENIENT_BYTES or is_dense(said, MOST_LENIENT_COMMAS):
+            return [said]
+        else:
+            with suppress(*UNREADABLE):
+                found[normalise_form(said) or normalise(said)] = None
+    return [b"[" + b",".join(found) + b"]"] if len(found) > 1 else list(found) or plain
 
 
 def is_plain(body: bytes) -> bool:
@@ -70,7 +85,7 @@ def before_json(body: bytes) -> bytes:
     return body.lstrip(_BEFORE_JSON)
 
 
-def _said(body: bytes, kinds: Sequence[bytes]) -> Iterator[bytes]:
+def _said(body: bytes, kinds: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the body, then what its content types make of it."""
     yield body
     for kind in kinds:
@@ -101,15 +116,3 @@ def _is_json(body: bytes) -> bool:
     except UNREADABLE:
         return False
     return True
-
-
-def _as_json(body: bytes) -> bytes | None:
-    """Return a body as JSON that msgspec reads, ``None`` where that cannot be had cheaply."""
-    if is_utf8(body) and _is_json(body):
-        return body
-    if len(body) > _MOST_LENIENT_BYTES or is_dense(body, MOST_LENIENT_COMMAS):
-        return None
-    try:
-        return normalise_form(body) or normalise(body)
-    except UNREADABLE:
-        return None
