@@ -6,10 +6,9 @@ import asyncio
 
 import pytest
 from hypothesis import given, settings
-from litellm.proxy._types import ProxyException
-from litellm.proxy.common_utils.http_parsing_utils import read_request_body
 from starlette.exceptions import HTTPException
 
+from tests.litellm_readers import ProxyException, read_request_body
 from tests.parity import Recorder, Sent, handed, named, request_of, said, undone
 from tests.strategies import REQUESTS, squeezed
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litellm.proxy.auth.user_api_key_auth import get_api_key
 from starlette.requests import Request
 
 from gateway_guard.principal import PrincipalReader
 from gateway_guard.settings import load_settings
+from tests.litellm_readers import get_api_key
 
 NAMES = (
     "x-litellm-api-key",
