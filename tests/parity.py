@@ -99,8 +99,11 @@ class Recorder:
 
 
 def said(exchange: Exchange | None) -> str:
-    """Return all that an exchange says."""
-    return "" if exchange is None else "\n".join(turn.text for turn in exchange.turns)
+    """Return all that an exchange says, and what the others in the same request do."""
+    if exchange is None:
+        return ""
+    exchanges = (exchange, *getattr(exchange, "others", ()))
+    return "\n".join(turn.text for each in exchanges for turn in each.turns)
 
 
 def handed(value: object) -> Iterator[str]:

@@ -47,9 +47,14 @@ def multiparts(draw: st.DrawFn) -> bytes:
     return body + draw(st.sampled_from([b"--cut--\r\n", b"--cut--", b"", b"--cut"]))
 
 
-FORMS = st.lists(
-    st.tuples(st.sampled_from(["prompt", "messages", "x;prompt", "input"]), TEXTS), max_size=4
-)
+def forms_of(name: str) -> st.SearchStrategy[list[tuple[str, str]]]:
+    """Return forms that say things under one name; a server takes one of them at one path."""
+    return st.lists(
+        st.tuples(st.sampled_from([name, name, f"x;{name}", "model"]), TEXTS), max_size=4
+    )
+
+
+FORMS = st.sampled_from(["prompt", "messages", "input"]).flatmap(forms_of)
 BODIES = documents() | multiparts() | FORMS.map(form) | st.binary(max_size=40)
 
 
