@@ -9,7 +9,6 @@ no upstream has accepted wait in a table of their own.
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,10 +114,10 @@ class SubjectTable:
         for subject, held in [share for share in shares if self._admits(*share)]:
             present = subject if subject.row >= 0 else self._present(subject)
             if present.row < 0:  # made room for another one of the batch
-                present.exchanges += held.answers
+                present.exchanges += held.answers * held.weight
                 self._waiting.keep(present, held)
             else:
-                counted += _shares(rows.setdefault(present.row, len(rows)), held)
+                counted.append(Share(rows.setdefault(present.row, len(rows)), *held))
         if counted:
             self._write(rows, counted, now)
 
@@ -140,9 +139,11 @@ class SubjectTable:
 
     def _admits(self, subject: Subject, held: Held) -> bool:
         """Tell whether the subject has a row, now at the latest; else let its share wait."""
-        if subject.row < 0:
-            subject = self._present(subject)
-        subject.exchanges += held.answers
+        if subject.row >= 0:
+            subject.exchanges += held.answers * held.weight
+            return True
+        subject = self._present(subject)
+        subject.exchanges += held.answers * held.weight
         if subject.row >= 0:
             return True
         subject.keys |= {held.contribution.key}
@@ -162,7 +163,7 @@ class SubjectTable:
         row["subject"] = np.frombuffer(subject.id, dtype=np.uint8)
         row["version"] = profile.LAYOUT_VERSION
         if carried:
-            shares = [share for held in carried for share in _shares(0, held)]
+            shares = [Share(0, *held) for held in carried]
             first, now = (carried[at].contribution.settled_at for at in (0, -1))
             contribution.apply(row, shares, elapsed_seconds=np.zeros(1), wall_at=now.wall)
             row["updated_at"], row["first_seen_at"] = now.steady, first.wall
@@ -173,7 +174,8 @@ class SubjectTable:
         if subject is not None:
             del self._admitted[subject.id]
             subject.row, subject.exchanges = -1, 0
-            subject.fresh, subject.due = 0, MINIMUM_SAMPLE
+            subject.fresh, subject.due, subject.urgent = 0, MINIMUM_SAMPLE, MINIMUM_SAMPLE
+            subject.quiet = False
             self._of_row[row] = None
 
     def count(self, subject: Subject, slot: Slot) -> None:
@@ -202,8 +204,7 @@ class SubjectTable:
             return row, elapsed
         if round(_answered(row, subject.waiting)) < MINIMUM_SAMPLE:
             unread = (*subject.waiting, *map(_expecting, subject.pending.values()))
-        row, every = row.copy(), (share for held in unread for share in _shares(0, held))
-        shares = list(islice(every, PENDING_KEPT))
+        row, shares = row.copy(), [Share(0, *held) for held in unread[:PENDING_KEPT]]
         contribution.apply(row, shares, elapsed_seconds=np.array([elapsed]), wall_at=now.wall)
         return row, 0.0
 
@@ -216,11 +217,6 @@ def _answered(row: profile.RowArray, waiting: tuple[Held, ...]) -> float:
 
 def _expecting(held: Held) -> Held:
     return held._replace(contribution=expecting(held.contribution))
-
-
-def _shares(row: int, held: Held) -> list[Share]:
-    """Return an exchange as shares in a row, one for each answer that it asks for."""
-    return [Share(row, held.contribution, held.inflight, held.refilled)] * held.answers
 
 
 def _admissible(subject: Subject) -> bool:

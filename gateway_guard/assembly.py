@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import TTLCache
@@ -9,6 +10,7 @@ from cachetools import TTLCache
 from gateway_guard.assessment import Assessment
 from gateway_guard.background import Background
 from gateway_guard.buffers import BufferBudget
+from gateway_guard.deadlines import Deadlines
 from gateway_guard.dialects import dialect_for
 from gateway_guard.enforcement import Pacing
 from gateway_guard.engine import Engine, Rules
@@ -36,7 +38,13 @@ _JITTERED_SAMPLE = 10.0  # exchanges that a jitter of 1.0 moves the smallest sam
 _NETWORKS_KEPT = 4096
 _REFUSALS_KEPT_SECONDS = 600.0
 _FEW_REFUSALS = 5
-_ROUTES = ("/chat/completions", "/messages")
+_EVENTS_AN_EXCHANGE = 2
+_ROUTES = (
+    *("/chat/completions", "/messages", "/responses", "/completions", "/embeddings"),
+    *(":generateContent", ":streamGenerateContent", "/interactions", "/converse", "/invoke"),
+    *("/converse-stream", "/invoke-with-response-stream", ":rawPredict", ":streamRawPredict"),
+    *("/v1/chat", "/v2/chat", "/api/chat", "/api/generate"),
+)
 
 
 class Starts(NamedTuple):
@@ -83,6 +91,8 @@ class Guard:
         self._refused: TTLCache[bytes, int] = TTLCache(
             _NETWORKS_KEPT, _REFUSALS_KEPT_SECONDS, timer=timer
         )
+        self.put_off_seconds = 0.0
+        self.deadlines = Deadlines(settings.body_timeout)
         self.background = Background(
             flush=self._flush,
             refresh=self.refresh_policy,
@@ -149,8 +159,12 @@ class Guard:
             self.instruments.summarise()
 
     def _flush(self) -> None:
+        """Do what was put off, and note what that takes for each exchange."""
+        begun, events = perf_counter(), self.engine.unflushed
         with self.contained():
             self.engine.flush(self.timeline.now())
+        if events:
+            self.put_off_seconds = (perf_counter() - begun) * _EVENTS_AN_EXCHANGE / events
 
     def refresh_policy(self) -> None:
         """Look whether the policy file has changed; this reads a disk."""

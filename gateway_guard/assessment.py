@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _GROWTH = 12  # a score is read anew when its sample has grown by a twelfth
 _GROWTH_OF_QUIET = 6  # one that is far below every threshold, or imposes nothing, may wait longer
 _QUIET_MARGIN = 1.0
+_WELL_KNOWN = 128
 
 
 class Assessment(msgspec.Struct, frozen=True):
@@ -97,13 +98,24 @@ def _score(view: View) -> Score:
 
 
 def _schedule(subject: Subject, reading: Reading, standing: Standing, *, quiet: bool) -> None:
-    """Say after how many more exchanges the subject is due: its means move slowly."""
+    """Say after how many more exchanges the subject is due: its means move slowly.
+
+    One far from every threshold may wait a little longer, for other work to be done with it.
+    """
     count = int(reading.slow[Slot.EXCHANGES])
-    subject.fresh = 0
+    subject.fresh, patience = 0, 0
     if count < MINIMUM_SAMPLE:
         subject.due = MINIMUM_SAMPLE - count
     elif standing.action >= Action.THROTTLE:
         subject.due = 1
+    elif POWERS[subject.kind] <= Action.WATCH:
+        subject.due = max(4, count // _GROWTH_OF_QUIET)
+        patience = subject.due
+    elif quiet:
+        subject.due = max(4, count // _GROWTH_OF_QUIET)
+        patience = subject.due // 2
     else:
-        patient = quiet or POWERS[subject.kind] <= Action.WATCH
-        subject.due = max(4, count // _GROWTH_OF_QUIET) if patient else max(2, count // _GROWTH)
+        subject.due = max(2, count // _GROWTH)
+    subject.urgent = subject.due + patience
+    passes = standing.action == Action.PASS and not standing.offences
+    subject.quiet = quiet and passes and min(count, subject.exchanges) >= _WELL_KNOWN

@@ -5,10 +5,8 @@ The same code commits what has been settled and shows scores what is pending as 
 
 from __future__ import annotations
 
-from itertools import compress
-from operator import attrgetter
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -55,6 +53,7 @@ _MEASURED = np.dtype(
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
 
 
+_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
 _BOLD = frozenset({Cue.SYNTHESIS, Cue.EXTRACTION})
 _NEAR_THE_CEILING = 0.5
 _MOST_EXPECTED_CHARS = 4096
@@ -62,7 +61,7 @@ _WRAPPER_WEIGHT = 0.4
 # The constant part of a text asks too, but not for something new each time.
 
 
-class Contribution(msgspec.Struct):
+class Contribution(msgspec.Struct, gc=False):
     """One exchange as it will be counted.
 
     ``single`` says that none of its claimed history was observed; ``young`` that its key is.
@@ -103,13 +102,20 @@ def expecting(item: Contribution) -> Contribution:
     return msgspec.structs.replace(item, answer=answer, measured=None)
 
 
-class Share(msgspec.Struct, frozen=True, gc=False):
-    """A contribution to one subject's row, with what only that subject's own pace can say."""
+class Share(NamedTuple):
+    """A contribution to one subject's row, with what only that subject's own pace can say.
+
+    ``answers`` is how many were asked for at once: each counts as an exchange, but one request is
+    no template of its own. ``weight`` is for how many exchanges like it it was drawn: those count
+    in the sums, and are missing from both sides of every ratio of distinct values.
+    """
 
     row: int
     contribution: Contribution
     inflight: int
     refilled: bool
+    answers: int = 1
+    weight: int = 1
 
 
 def apply(
@@ -121,33 +127,40 @@ def apply(
 ) -> None:
     """Add shares, at least one, to contiguous rows in place.
 
-    Each share names its row; ``elapsed_seconds`` is that of each row since it was last decayed. A
-    share that is repeated at once stands for further answers to the same request: they count as
-    exchanges, but one request is no template of its own.
+    Each share names its row; ``elapsed_seconds`` is that of each row since it was last decayed.
+    Shares of one contribution should stand together.
     """
-    shares, answers = _distinct(shares)
-    items = [share.contribution for share in shares]
-    measured = np.frombuffer(b"".join([_measured(item) for item in items]), _MEASURED)
-    target = _column(shares, "row")
-    constant = recurrence.update(rows, [_windows(item) for item in items], target)
+    target, contributions, inflight, refilled, answers, weights = zip(*shares, strict=True)
+    items, which = _distinct(contributions)
+    measured = np.frombuffer(b"".join([_measured(item) for item in items]), _MEASURED)[which]
+    targets = np.array(target, np.intp)
+    constant = recurrence.update(rows, [_windows(item) for item in items], targets, which)
     vectors = np.zeros((len(shares), profile.USED), dtype=np.float32)
     vectors[:, _PLACES] = measured["values"]
-    _fill_pace(vectors, shares)
+    vectors[:, Slot.INFLIGHT] = pace = np.array(inflight, np.float32)
+    vectors[:, Slot.INFLIGHT_SQUARED] = pace * pace
+    vectors[:, Slot.REFILL] = refilled
     _fill_relative(vectors, measured, constant)
-    vectors *= answers[:, None]
+    times = np.array(answers, np.uint32)[:, None]
+    vectors *= times * np.array(weights, np.uint32)[:, None]
     slices = rows["linear"][:, :, : profile.USED]
-    slices[...] = linear.update(slices, elapsed_seconds, _summed(vectors, target, len(rows)))
-    counted = measured["counted"] * answers[:, None]
-    profile.add_values(rows, target, measured["hashes"], counted, profile.pane_of(wall_at))
+    slices[...] = linear.update(slices, elapsed_seconds, _summed(vectors, targets, len(rows)))
+    counted = measured["counted"] * times
+    profile.add_values(rows, targets, measured["hashes"], counted, profile.pane_of(wall_at))
 
 
-def _distinct(shares: Sequence[Share]) -> tuple[Sequence[Share], npt.NDArray[np.uint32]]:
-    """Return shares without their repetitions, and how often each came."""
-    is_new = [share is not before for share, before in zip(shares, (None, *shares), strict=False)]
-    if all(is_new):
-        return shares, np.ones(len(shares), dtype=np.uint32)
-    starts = [*np.flatnonzero(is_new), len(shares)]
-    return list(compress(shares, is_new)), np.diff(starts).astype(np.uint32)
+def _distinct(
+    contributions: Sequence[Contribution],
+) -> tuple[list[Contribution], npt.NDArray[np.intp]]:
+    """Return neighbours that are the same only once, and which of these each was."""
+    distinct: list[Contribution] = []
+    which, before = [], None
+    for item in contributions:
+        if item is not before:
+            distinct.append(item)
+            before = item
+        which.append(len(distinct) - 1)
+    return distinct, np.array(which, np.intp)
 
 
 def _windows(item: Contribution) -> recurrence.Windows:
@@ -205,19 +218,8 @@ def _answer_values(item: Contribution) -> tuple[float, ...]:
     if answer is None:
         return 0.0, 0.0, 0.0, 0.0
     length = measures.answer_length(answer, item.sampling, item.features.unspaced)
-    truncated = answer.finish in {"length", "max_tokens"}
+    truncated = answer.finish is not None and answer.finish.lower() in _TRUNCATED
     return 1.0, profile.log2_1p(length), answer.reasoning_chars > 0, truncated
-
-
-def _column(shares: Sequence[Share], name: str) -> npt.NDArray[np.intp]:
-    return np.fromiter(map(attrgetter(name), shares), np.intp, len(shares))
-
-
-def _fill_pace(vectors: npt.NDArray[np.float32], shares: Sequence[Share]) -> None:
-    inflight = _column(shares, "inflight")
-    vectors[:, Slot.INFLIGHT] = inflight
-    vectors[:, Slot.INFLIGHT_SQUARED] = inflight * inflight
-    vectors[:, Slot.REFILL] = _column(shares, "refilled")
 
 
 def _fill_relative(

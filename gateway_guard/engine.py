@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from gateway_guard import enforcement
 from gateway_guard.actions import Action
 from gateway_guard.assessment import Assessment
+from gateway_guard.backlog import Backlog
 from gateway_guard.enforcement import Case, Decision, Pacing, Verdict, described, refusing
 from gateway_guard.instrumentation import Contained
 from gateway_guard.opening import Opening
@@ -17,7 +17,6 @@ from gateway_guard.pending import PendingRecords, Ticket
 from gateway_guard.powers import Powers
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Slot
-from gateway_guard.subjects import IMITABLE, hash_of
 from gateway_guard.verdict import lapse
 
 if TYPE_CHECKING:
@@ -28,14 +27,9 @@ if TYPE_CHECKING:
     from gateway_guard.memory import Memory
     from gateway_guard.policy import Policy, Terms
     from gateway_guard.principal import Principal
-    from gateway_guard.standing import Standing
     from gateway_guard.subjects import Subject
     from gateway_guard.timeline import Instant
 
-FLUSH_AT = 64
-"""Settled exchanges are counted in batches of about this many."""
-
-_NOTED_KEPT = 65536
 _NEARLY_DUE = 2  # what is half due is scored with what is due, so that counting is done for both
 _OK, _REDIRECT, _UNAUTHORIZED, _FORBIDDEN = 200, 300, 401, 403
 
@@ -78,9 +72,8 @@ class Engine:
             young_seconds=rules.young_seconds,
         )
         self._pending = PendingRecords(rules.answer_timeout_seconds)
-        self._opening = Opening(memory, self._powers, self._pending, secret, rules.read_budget)
-        self._settled: list[Ticket] = []
-        self._noted: set[int] = set()
+        self._opening = Opening(memory, self._powers, secret, rules.read_budget)
+        self._backlog = Backlog(memory, self._opening, instruments)
 
     def refuse_early(self, principal: Principal, path: str, now: Instant) -> Decision | None:
         """Refuse a key that is blocked or has a penalty before anything of the request is read."""
@@ -107,23 +100,37 @@ class Engine:
 
     def admit(self, principal: Principal, exchange: Exchange, path: str, now: Instant) -> Ticket:
         """Open a pending record, score the subjects that are due and decide what is done."""
-        for late in self._pending.overdue(now):
-            self._drop(late, Slot.ABANDONED)
         terms = self._policy().terms_for(exchange.model, path)
-        ticket = self._opening.hold(principal, exchange, terms, now)
-        self._assess(ticket, now)
+        ticket = self._begin(principal, exchange, terms, now)
+        self._pending.expect(ticket)
+        self._backlog.admitted(ticket, exchange.body_bytes)
+        if ticket.due or self._backlog.full or self.memory.standings.by_content:
+            self.flush(now, due=ticket)
         verdicts = self._verdicts(ticket, now)
         decision = self._decided(verdicts, principal, exchange.end_user, terms, now)
         ticket.decision = self._record(decision, verdicts, now)
+        for other in ticket.others:
+            other.decision = decision
         if decision.refused:
             self._drop(ticket, Slot.REFUSED)
+        return ticket
+
+    def _begin(
+        self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
+    ) -> Ticket:
+        """Open the record of a request: of its exchange, and of all others where it has several."""
+        begin = self._opening.begin
+        ticket = begin(principal, exchange, terms, now)
+        if exchange.others:
+            ticket.others = tuple(begin(principal, one, terms, now) for one in exchange.others)
+            ticket.due = ticket.due or any(other.due for other in ticket.others)
         return ticket
 
     def start(self, ticket: Ticket, status: int, now: Instant) -> None:
         """Take note that the answer starts; it never expires now, and 2xx verifies its key."""
         self._pending.started(ticket)
         if _OK <= status < _REDIRECT and not ticket.verified:
-            self.memory.ages.add(hash_of(ticket.key.id), now.wall)
+            self.memory.ages.add(ticket.key_hash, now.wall)
             self.memory.subjects.verify(ticket.key)
             self.memory.revoked.pop(ticket.key.id, None)
 
@@ -135,7 +142,9 @@ class Engine:
         if status is None:
             self._drop(ticket, Slot.ABANDONED)
         elif _OK <= status < _REDIRECT:
-            self._commit(ticket, outcome, now)
+            self._pending.close(ticket)
+            self._backlog.answered(ticket, outcome, now)
+            self.instruments.count("exchanges", "committed", 1 + len(ticket.others))
         elif status == _UNAUTHORIZED:
             if self.memory.first_at(ticket.key.id) is not None:
                 self.memory.revoked[ticket.key.id] = True
@@ -143,45 +152,33 @@ class Engine:
         else:
             self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED, "forbidden")
 
-    def flush(self, now: Instant) -> None:
-        """Count all settled exchanges in their subjects' profiles."""
-        settled, self._settled = self._settled, []
-        if not settled:
-            return
-        for ticket in settled:
-            self._pending.release(ticket)
-        shares = [share for ticket in settled for share in ticket.shares]
-        self.memory.subjects.commit(shares, now=now)
-        windows = [ticket.contribution.features.shingles for ticket in settled]
-        self.memory.popularity.update(np.concatenate(windows))
-        for ticket in settled:
-            self._note_first_uses(ticket, now)
+    def flush(self, now: Instant, due: Ticket | None = None) -> None:
+        """Read and count all that has happened, then score the subjects that are due.
+
+        Those of ``due`` are scored when they are nearly so, that counting is done for both.
+        """
+        for late in self._pending.overdue(now):
+            self._drop(late, Slot.ABANDONED)
+        for ticket in self._backlog.work_off(now):
+            for subject, _ in ticket.shares:
+                if subject.fresh * (_NEARLY_DUE if ticket is due else 1) >= subject.due:
+                    self._assess(ticket, subject, now)
 
     @property
     def unflushed(self) -> int:
-        """Return the number of settled exchanges that are still to be counted."""
-        return len(self._settled)
+        """Return the number of admissions, answers and drops that are still to be worked off."""
+        return len(self._backlog)
 
     def verified(self, principal: Principal) -> bool:
         """Tell whether an upstream has accepted this key, and has not turned it away since."""
         known = self.memory.first_at(principal.key) is not None
         return known and principal.key not in self.memory.revoked
 
-    def _assess(self, ticket: Ticket, now: Instant) -> None:
-        """Score the subjects that are due, and with them those that nearly are."""
-        if all(subject.fresh < subject.due for subject, _ in ticket.shares):
+    def _assess(self, ticket: Ticket, subject: Subject, now: Instant) -> None:
+        """Score a subject, unless it is refused whatever its score."""
+        standing = self.memory.standings.get(subject.id)
+        if standing is not None and refusing(standing, now):
             return
-        self.flush(now)
-        for subject, _ in ticket.shares:
-            if subject.fresh * _NEARLY_DUE < subject.due:
-                continue
-            standing = self.memory.standings.get(subject.id)
-            if standing is None or not refusing(standing, now):
-                self._score(ticket, subject, standing, now)
-
-    def _score(
-        self, ticket: Ticket, subject: Subject, standing: Standing | None, now: Instant
-    ) -> None:
         blocked = standing is not None and standing.action == Action.BLOCK
         ended = standing is not None and blocked and lapse(standing, now.wall)
         before = standing.action if standing is not None else Action.PASS
@@ -195,17 +192,21 @@ class Engine:
     def _verdicts(self, ticket: Ticket, now: Instant) -> list[Verdict]:
         verdicts = []
         standing_of = self.memory.standings.get
-        for subject, _ in ticket.shares:
-            standing = standing_of(subject.id)
+        subjects = ticket.ids
+        if ticket.others:
+            every = [*subjects, *(id_ for other in ticket.others for id_ in other.ids)]
+            subjects = list(dict.fromkeys(every))
+        for subject in subjects:
+            standing = standing_of(subject[1])
             if standing is None:
                 continue
             most = Action.WATCH
             if standing.action > Action.WATCH:
                 if lapse(standing, now.wall):
-                    item = Verdict(subject.kind, subject.id, standing)
+                    item = Verdict(*subject, standing)
                     self._tell(item, ticket.principal.key_id, ticket.terms, now)
                 most = self._powers.most(subject, ticket, standing, now)
-            verdicts.append(Verdict(subject.kind, subject.id, standing, most))
+            verdicts.append(Verdict(*subject, standing, most))
         return verdicts
 
     def _decided(
@@ -263,38 +264,9 @@ class Engine:
         shown = described(decision, self._policy().name_of(decision.key_id)) | fields
         self.instruments.seldom("info", event, (decision.subject_id, decision.action), **shown)
 
-    def _commit(self, ticket: Ticket, outcome: Outcome, now: Instant) -> None:
-        item, answer, history = ticket.contribution, outcome.answer, self.memory.history
-        features = item.features
-        history.remember_texts(item.key_hash, features.text_hashes, features.new_hits, now.steady)
-        if answer is not None and ticket.asked is not None:
-            history.remember_answers(item.key_hash, ticket.asked, answer.digests, now.steady)
-        item.answer, item.settled_at = answer, now
-        item.features = msgspec.structs.replace(features, text_hashes=(), new_hits=())
-        self._pending.end(ticket, now)
-        self._settled.append(ticket)
-        self.instruments.count("exchanges", "committed")
-        if len(self._settled) >= FLUSH_AT:
-            self.flush(now)
-
     def _drop(self, ticket: Ticket, slot: Slot | None, label: str = "unauthorised") -> None:
         """Close a pending record that taught nothing; ``slot`` is where the key's row counts it."""
-        self._pending.end(ticket, None)
-        self._pending.release(ticket)
-        for subject, _ in ticket.shares:
-            self.memory.subjects.forget(subject)
-        if slot is not None:
-            self.memory.subjects.count(ticket.key, slot)
-        self.instruments.count("exchanges", slot.name.lower() if slot else label)
-
-    def _note_first_uses(self, ticket: Ticket, now: Instant) -> None:
-        """Remember since when the key has come with what others can imitate."""
-        key_hash, noted = ticket.contribution.key_hash, self._noted
-        for subject, _ in ticket.shares:
-            if subject.kind in IMITABLE and subject.exchanges > 1:
-                use = hash_of(subject.id) ^ key_hash
-                if use not in noted:
-                    noted.add(use)
-                    self.memory.first_uses.add(use, now.wall)
-        if len(noted) > _NOTED_KEPT:
-            noted.clear()
+        self._pending.close(ticket)
+        self._backlog.dropped(ticket, slot)
+        label = slot.name.lower() if slot else label
+        self.instruments.count("exchanges", label, 1 + len(ticket.others))

@@ -5,12 +5,16 @@ Nothing is parsed here. A dialect makes these values; everything further down th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 from xxhash import xxh3_128_digest
 
 _WHITE_SPACE = b" \t\n\r\v\f"
+
+MOST_OTHERS = 63
+"""Further exchanges of one request that are read apart: more would keep other requests waiting."""
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -53,6 +57,10 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     ``turns`` are in the order of the request, system text first. ``body_bytes`` is the size of the
     request body on the wire. ``unparsed`` marks a body that no parser understood: its bytes stand
     as one user turn. ``tool_definitions`` counts the tools offered to the model.
+
+    ``others`` are further exchanges of the same request, such as the other prompts of a list:
+    ``MOST_OTHERS`` at most, none of which has others or a size of its own. The last one stands for
+    all that are left, their texts joined and their answers added up.
     """
 
     dialect: str
@@ -64,6 +72,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     end_user: str | None = None
     body_bytes: int = 0
     unparsed: bool = False
+    others: tuple[Exchange, ...] = ()
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
@@ -78,8 +87,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """What was seen of one answer.
 
     ``digests`` holds ``text_digest`` of each choice (at most eight) in which text or tool calls
-    were seen. ``output_chars`` counts visible characters, ``reasoning_chars`` those of served
-    reasoning; ``failed`` says that an error came instead of, or in the middle of, the answer.
+    were seen, and of each id by which clients may refer to the answer. ``output_chars`` counts
+    visible characters, ``reasoning_chars`` those of served reasoning; ``failed`` says that an error
+    came instead of, or in the middle of, the answer.
     """
 
     output_chars: int = 0
@@ -95,12 +105,18 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended, as far as the guard could see.
 
     ``status`` is the upstream's status code, ``None`` when no response started. ``completed`` is
-    false when the client left, the upstream raised or the stream was cut.
+    false when the client left, the upstream raised or the stream was cut. Where the answer is still
+    to be read, ``unread`` returns it, once.
     """
 
     status: int | None
     completed: bool
     answer: Answer | None = None
+    unread: Callable[[], Answer | None] | None = None
+
+    def read(self) -> Answer | None:
+        """Return what was seen of the answer; may be called once."""
+        return self.answer if self.unread is None else self.unread()
 
 
 def text_digest(text: str, key: bytes, call_ids: tuple[str, ...] = ()) -> bytes:

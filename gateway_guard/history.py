@@ -71,16 +71,13 @@ class History:
                 return at - self._latest.get(pair, -inf) if vouched <= _VOUCHES else None
         return None
 
-    def remember_texts(
-        self,
-        key_hash: int,
-        hashes: Iterable[int],
-        hits: Iterable[tuple[int, tuple[CueHit, ...]]],
-        at: float,
-    ) -> None:
+    def remember_texts(self, key_hash: int, hashes: Iterable[int], at: float) -> None:
         """Remember the texts of a settled exchange; ``at`` is monotonic seconds."""
         for text_hash in hashes:
             self._texts.add(text_hash ^ key_hash, at)
+
+    def remember_hits(self, key_hash: int, hits: Iterable[tuple[int, tuple[CueHit, ...]]]) -> None:
+        """Remember the cue hits of texts that are remembered."""
         for text_hash, found in hits:
             if found:
                 self._hits[text_hash ^ key_hash] = found

@@ -100,9 +100,9 @@ class Instrumentation:
         self.gauges: dict[str, float] = {}
         self.overhead_seconds: deque[float] = deque(maxlen=OVERHEADS_KEPT)
 
-    def count(self, name: str, label: str = "") -> None:
-        """Count one event."""
-        self.counters[name, label] += 1
+    def count(self, name: str, label: str = "", events: int = 1) -> None:
+        """Count an event, or several."""
+        self.counters[name, label] += events
 
     def event(self, name: str, /, **fields: object) -> None:
         """Log one event, dotted below ``gateway_guard``."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
 
     from gateway_guard.buffers import HeldBody
+    from gateway_guard.deadlines import Deadlines
     from gateway_guard.settings import Settings
 
 _LONGEST_NUMBER = 16
@@ -71,17 +72,21 @@ class Intake:
         self.undecoded = False
         self.cut = False
 
-    async def buffer(self) -> Problem | None:
+    async def buffer(self, deadlines: Deadlines) -> Problem | None:
         """Read the body within the budgets; return what is wrong with one that exceeds them."""
         settings, upload = self._settings, self._is_upload()
         refusing = settings.oversize == "refuse"
         if refusing and not upload and self._declared() > settings.max_body:
             return Problem.TOO_LARGE
+        wait = deadlines.begin()
         try:
-            async with asyncio.timeout(settings.body_timeout):
-                problem = await self._collect(upload=upload)
-        except TimeoutError:
+            problem = await self._collect(upload=upload)
+        except asyncio.CancelledError:
+            if not wait.is_over():
+                raise
             return Problem.TIMEOUT
+        finally:
+            deadlines.end(wait)
         self.readable = self.readable or problem is Problem.TOO_LARGE
         return None if problem is Problem.TOO_LARGE and not refusing else problem
 

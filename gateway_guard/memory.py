@@ -11,7 +11,7 @@ from gateway_guard.history import History
 from gateway_guard.sketches.compact import InstantTable
 from gateway_guard.sketches.popularity import Popularity
 from gateway_guard.standing import Standings
-from gateway_guard.subjects import hash_of
+from gateway_guard.subjects import CONTENT, hash_of
 
 _BYTES_A_STANDING = 1024
 _REVOKED_KEPT = 4096
@@ -30,7 +30,8 @@ class Memory:
         self.history = History(sizes["history"], derived(secret, b"history"))
         self.ages = InstantTable(sizes["ages"])
         self.first_uses = InstantTable(sizes["first_uses"])
-        self.standings = Standings(max(64, sizes["standings"] // _BYTES_A_STANDING))
+        standings = max(64, sizes["standings"] // _BYTES_A_STANDING)
+        self.standings = Standings(standings, content=CONTENT)
         self.popularity = Popularity()
         self._first_at: dict[bytes, float] = {}
         self.revoked: LRUCache[bytes, bool] = LRUCache(_REVOKED_KEPT)

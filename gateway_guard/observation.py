@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _OK, _REDIRECT = 200, 300
 _CHARS_A_BYTE = 3  # of JSON or events in an encoding that nothing here decodes, about
+_MOST_PUT_OFF_BYTES = 2**16
 _TYPE_LENGTH, _ENCODING_LENGTH = len(b"content-type"), len(b"content-encoding")
 
 
@@ -69,11 +70,14 @@ class Observation:
     def outcome(self) -> Outcome:
         """Return how the exchange ended; may be called once.
 
-        What was in an encoding that cannot be decoded is an answer of about its length.
+        What was in an encoding that cannot be decoded is an answer of about its length. A short
+        answer is read later.
         """
-        answer: Answer | None = None
-        if self._reader is not None:
-            answer = self._reader.finish()
+        reader, answer, unread = self._reader, None, None
+        if reader is not None and reader.held_bytes <= _MOST_PUT_OFF_BYTES:
+            unread = reader.finish
+        elif reader is not None:
+            answer = reader.finish()
         elif self.status is not None and _OK <= self.status < _REDIRECT:
             answer = Answer(output_chars=_CHARS_A_BYTE * self._undecoded_bytes)
-        return Outcome(self.status, self.completed, answer)
+        return Outcome(self.status, self.completed, answer, unread)

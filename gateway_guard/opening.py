@@ -1,16 +1,30 @@
-"""From an exchange to its pending record, with every subject it speaks for."""
+"""From an exchange to its pending record, with every subject it speaks for.
+
+What must be known before a verdict is told at once: who asks, and which template the ends of the
+texts are of. The texts themselves are read a little later, many exchanges at a time.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway_guard import pending
 from gateway_guard.contribution import Contribution
 from gateway_guard.features import FeatureReader
-from gateway_guard.pending import PendingRecords, Ticket
+from gateway_guard.lots import Lots
+from gateway_guard.pending import Surveyed, Ticket
 from gateway_guard.principal import SubjectIds, SubjectKind
-from gateway_guard.subjects import hash_of, subject_ids, system_template_id, template_in_key_id
+from gateway_guard.subjects import (
+    content_template_id,
+    hash_of,
+    subject_ids,
+    system_template_id,
+    template_in_key_id,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway_guard.exchange import Exchange
     from gateway_guard.features import Features
     from gateway_guard.memory import Memory
@@ -20,41 +34,49 @@ if TYPE_CHECKING:
     from gateway_guard.subjects import Subject
     from gateway_guard.timeline import Instant
 
-_ANSWERS_COUNTED = 32
+_ANSWERS_COUNTED = 2048
 _READING_SECONDS = 2.0
+_SIGHTINGS_AT_ONCE = 4
+_TEMPLATE = SubjectKind.TEMPLATE
 
 
 class Opening:
-    """Opens pending records."""
+    """Opens pending records, and reads what they hold."""
 
-    def __init__(
-        self,
-        memory: Memory,
-        powers: Powers,
-        pending: PendingRecords,
-        secret: bytes,
-        read_budget: int,
-    ) -> None:
+    def __init__(self, memory: Memory, powers: Powers, secret: bytes, read_budget: int) -> None:
         """Read at most ``read_budget`` bytes of text per exchange."""
         self._memory = memory
         self._powers = powers
-        self._pending = pending
         self._ids = SubjectIds(secret)
         self._reader = FeatureReader(secret, budget=read_budget)
+        self._lots = Lots(secret)
+        self._sightings: dict[bytes, int] = {}
 
-    def hold(
+    def begin(
         self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
     ) -> Ticket:
-        """Read the exchange and hold its record for every subject it speaks for, its key first."""
+        """Open the record of an exchange for the subjects that it speaks for at first sight."""
         memory = self._memory
         first_at = memory.first_at(principal.key)
         key = self._key(principal, known=first_at is not None)
-        features = self._reader.read(exchange, memory.history.known(hash_of(key.id)))
-        ticket = self._ticket(principal, key, exchange, features, now)
-        ticket.terms = terms
-        ticket.verified = first_at is not None and principal.key not in memory.revoked
-        ticket.contribution.young = self._powers.young(hash_of(key.id), first_at, now)
-        self._pending.hold(ticket, self._subjects(ticket, exchange, features, now), now)
+        key_hash = hash_of(key.id)
+        anchors = self._reader.anchors(exchange)
+        ticket = Ticket(
+            principal=principal,
+            exchange=exchange,
+            anchors=anchors,
+            key=key,
+            key_hash=key_hash,
+            ids=subject_ids(principal, exchange, anchors, self._ids),
+            admitted_at=now,
+            answers=max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED)),
+            verified=first_at is not None and principal.key not in memory.revoked,
+            young=self._powers.young(key_hash, first_at, now),
+            terms=terms,
+        )
+        self._sight(ticket, now)
+        if key.quiet and not ticket.due:
+            ticket.weight = self._lots.draw(ticket, exchange)
         return ticket
 
     def _key(self, principal: Principal, *, known: bool) -> Subject:
@@ -63,46 +85,83 @@ class Opening:
             return table.find(SubjectKind.KEY, principal.key, principal.key)
         return table.find_unverified(principal.key)
 
-    def _ticket(
-        self,
-        principal: Principal,
-        key: Subject,
-        exchange: Exchange,
-        features: Features,
-        now: Instant,
-    ) -> Ticket:
-        key_hash, history = hash_of(key.id), self._memory.history
-        claimed = any(turn.role == "assistant" for turn in exchange.turns)
-        had_seconds = history.observed(key_hash, exchange, now.steady) if claimed else None
-        contribution = Contribution(
-            features=features,
+    def _sight(self, ticket: Ticket, now: Instant) -> None:
+        """Count an exchange for the subjects that are held, and look whether one is due.
+
+        A subject that nobody has seen is not held before the texts are read; a few sightings of it
+        are a reason to read them.
+        """
+        get, known, sightings = self._memory.subjects.get, ticket.known, self._sightings
+        for kind, id_ in ticket.ids:  # grows on the way
+            if kind is _TEMPLATE:
+                self._suspect(id_, ticket, now)
+            subject = get(id_)
+            if subject is not None:
+                known.append(subject)
+                subject.fresh += ticket.answers
+                ticket.due = ticket.due or subject.fresh >= subject.urgent
+            else:
+                count = sightings[id_] = sightings.get(id_, 0) + ticket.answers
+                ticket.due = ticket.due or count >= _SIGHTINGS_AT_ONCE
+
+    def _suspect(self, template: bytes, ticket: Ticket, now: Instant) -> None:
+        """Have a key answer for its own requests with a template that is suspected."""
+        if self._powers.suspected_in_key(template, ticket, now):
+            inner = template_in_key_id(template, ticket.key.id)
+            ticket.ids.append((SubjectKind.TEMPLATE_IN_KEY, inner))
+
+    def survey(self, ticket: Ticket) -> None:
+        """Look at the texts of an exchange, and at the history that it shows; let it go then."""
+        exchange, ticket.exchange = ticket.exchange, None
+        if exchange is None:
+            return
+        history, key_hash = self._memory.history, ticket.key_hash
+        self._sightings.clear()
+        ticket.asked = history.question(exchange)
+        if not ticket.weight:
+            return
+        claimed = "assistant" in [turn.role for turn in exchange.turns]
+        at = ticket.admitted_at.steady
+        had_seconds = history.observed(key_hash, exchange, at) if claimed else None
+        ticket.surveyed = Surveyed(
+            draft=self._reader.survey(exchange, history.known(key_hash), ticket.anchors),
             sampling=exchange.sampling,
             single=had_seconds is None or _unattended(exchange, had_seconds),
             claimed=claimed,
-            young=False,
             streamed=exchange.stream,
             tools=exchange.tool_definitions > 0,
-            key=key.id,
-            key_hash=key_hash,
-            place_hashes=(hash_of(principal.network), hash_of(principal.client)),
-            settled_at=now,
         )
-        answers = max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED))
-        return Ticket(principal, contribution, key, history.question(exchange), answers=answers)
 
-    def _subjects(
-        self, ticket: Ticket, exchange: Exchange, features: Features, now: Instant
-    ) -> list[Subject]:
-        owner, table = ticket.key.id, self._memory.subjects
-        subjects = [ticket.key]
+    def read(self, tickets: Sequence[Ticket]) -> None:
+        """Read the texts of exchanges that were surveyed."""
+        self._reader.read_drafts([ticket.surveyed.draft for ticket in tickets if ticket.surveyed])
+
+    def hold(self, ticket: Ticket) -> None:
+        """Hold an exchange whose texts were read in every subject that it speaks for."""
+        surveyed, ticket.surveyed = ticket.surveyed, None
+        if not ticket.weight:
+            pending.pass_over(ticket)
+        if surveyed is None:
+            return
+        known = self._memory.history.known(ticket.key_hash)
+        features = self._reader.features(surveyed.draft, known)
         content = self._content(features)
-        for kind, id_ in subject_ids(ticket.principal, exchange, features, content, self._ids):
-            if id_ == owner:
-                continue
-            subjects.append(table.find(kind, id_, owner))
-            if kind == SubjectKind.TEMPLATE and self._powers.suspected_in_key(id_, ticket, now):
-                inner = template_in_key_id(id_, owner)
-                subjects.append(table.find(SubjectKind.TEMPLATE_IN_KEY, inner, owner))
+        if content is not None:
+            template = content_template_id(content)
+            ticket.ids.append((_TEMPLATE, template))
+            self._suspect(template, ticket, ticket.admitted_at)
+        contribution = _contribution(ticket, surveyed, features)
+        pending.hold(ticket, contribution, self._subjects(ticket))
+
+    def _subjects(self, ticket: Ticket) -> list[Subject]:
+        """Return every subject an exchange speaks for, its key first."""
+        key, known, find = ticket.key, ticket.known, self._memory.subjects.find
+        owner = key.id
+        subjects = [key]
+        subjects += [find(kind, id_, owner) for kind, id_ in ticket.ids if id_ != owner]
+        for subject in subjects:
+            if subject not in known:
+                subject.fresh += ticket.answers
         return subjects
 
     def _content(self, features: Features) -> int | None:
@@ -115,6 +174,23 @@ class Opening:
         if system is not None and self._memory.subjects.admitted(system_template_id(system)):
             return None
         return self._memory.popularity.rarest(features.shingles)
+
+
+def _contribution(ticket: Ticket, surveyed: Surveyed, features: Features) -> Contribution:
+    principal = ticket.principal
+    return Contribution(
+        features=features,
+        sampling=surveyed.sampling,
+        single=surveyed.single,
+        claimed=surveyed.claimed,
+        young=ticket.young,
+        streamed=surveyed.streamed,
+        tools=surveyed.tools,
+        key=ticket.key.id,
+        key_hash=ticket.key_hash,
+        place_hashes=(hash_of(principal.network), hash_of(principal.client)),
+        settled_at=ticket.admitted_at,
+    )
 
 
 def _unattended(exchange: Exchange, had_seconds: float) -> bool:

@@ -3,43 +3,72 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
+from gateway_guard.contribution import Contribution
 from gateway_guard.enforcement import Decision
-from gateway_guard.subjects import PENDING_KEPT, Held
+from gateway_guard.exchange import Exchange
+from gateway_guard.features import Anchors
+from gateway_guard.policy import Terms
+from gateway_guard.principal import Principal
+from gateway_guard.subjects import PENDING_KEPT, Held, Subject, SubjectId
+from gateway_guard.timeline import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gateway_guard.contribution import Contribution
-    from gateway_guard.policy import Terms
-    from gateway_guard.principal import Principal
-    from gateway_guard.subjects import Subject
-    from gateway_guard.timeline import Instant
+    from gateway_guard.exchange import Sampling
+    from gateway_guard.features import Draft
 
 _KEPT_IN_ALL = 65536
 _REFILL_RATIO = 5.0  # where arrivals know nothing of ends, one in six comes so soon after one
 
 
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """One exchange from its admission to its settlement: what it will contribute, and to whom.
+class Surveyed(NamedTuple):
+    """What is kept of a request between the look at its texts and their reading."""
 
-    ``shares`` holds each subject with the exchange as its row will count it. ``asked`` is the
-    digest of the question, ``answers`` how many were asked for; ``verified`` says that the key was
-    when the exchange was admitted.
+    draft: Draft
+    sampling: Sampling
+    single: bool
+    claimed: bool
+    streamed: bool
+    tools: bool
+
+
+class Ticket(msgspec.Struct, eq=False, gc=False):
+    """One exchange from its admission to its settlement.
+
+    ``ids`` are the kind and id of every subject it speaks for, as far as they are known, ``known``
+    those of them that were held when it came. ``answers`` is how many were asked for; ``verified``
+    and ``young`` say that the key was when the exchange was admitted, ``due`` that a score is. A
+    look at its texts turns ``exchange`` into ``surveyed``, and their reading that into what it will
+    contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
+    is for how many exchanges like it it was drawn to be read, 0 where it is passed over. ``others``
+    are the tickets of further exchanges of the same request, which share its fate.
     """
 
     principal: Principal
-    contribution: Contribution
+    exchange: Exchange | None
+    anchors: Anchors
     key: Subject
-    asked: bytes | None
+    key_hash: int
+    ids: list[SubjectId]
+    admitted_at: Instant
     answers: int = 1
-    terms: Terms | None = None
     verified: bool = False
-    shares: list[tuple[Subject, Held]] = field(default_factory=list)
-    decision: Decision = field(default_factory=Decision)
+    young: bool = False
+    terms: Terms | None = None
+    known: list[Subject] = msgspec.field(default_factory=list)
+    asked: bytes | None = None
+    surveyed: Surveyed | None = None
+    contribution: Contribution | None = None
+    shares: list[tuple[Subject, Held]] = msgspec.field(default_factory=list)
+    decision: Decision = msgspec.field(default_factory=Decision)
+    due: bool = False
+    weight: int = 1
+    others: tuple[Ticket, ...] = ()
     open: bool = True
 
 
@@ -51,46 +80,65 @@ class PendingRecords:
         self._timeout_seconds = timeout_seconds
         self._waiting: OrderedDict[Ticket, None] = OrderedDict()
 
-    def hold(self, ticket: Ticket, subjects: Iterable[Subject], now: Instant) -> None:
-        """Let the subjects' scores read the exchange as if it were counted."""
-        steady, number, answers = now.steady, id(ticket), ticket.answers
-        for subject in subjects:
-            subject.inflight += 1
-            subject.fresh += answers
-            since_end = steady - subject.ended_at
-            refilled = since_end * _REFILL_RATIO <= steady - subject.admitted_at
-            subject.admitted_at = steady
-            held = Held(ticket.contribution, subject.inflight, refilled, answers)
-            ticket.shares.append((subject, held))
-            if len(subject.pending) < PENDING_KEPT:
-                subject.pending[number] = held
+    def expect(self, ticket: Ticket) -> None:
+        """Wait for the answer to an exchange."""
         self._waiting[ticket] = None
 
     def started(self, ticket: Ticket) -> None:
         """Take note that the answer has started, so that the record does not expire."""
         self._waiting.pop(ticket, None)
 
-    def end(self, ticket: Ticket, now: Instant | None) -> None:
-        """Close a record; ``now`` is given where an exchange has ended rather than been dropped."""
-        ticket.open = False
+    def close(self, ticket: Ticket) -> None:
+        """Wait no longer."""
+        for part in (ticket, *ticket.others):
+            part.open = False
         self._waiting.pop(ticket, None)
-        for subject, _ in ticket.shares:
-            subject.inflight -= 1
-            if now is not None:
-                subject.ended_at = now.steady
 
     def overdue(self, now: Instant) -> Iterator[Ticket]:
         """Yield the oldest records while they are too old or too many; the caller drops each."""
         latest = now.steady - self._timeout_seconds
         while self._waiting:
             ticket = next(iter(self._waiting))
-            late = ticket.contribution.settled_at.steady <= latest
-            if not late and len(self._waiting) <= _KEPT_IN_ALL:
+            if ticket.admitted_at.steady > latest and len(self._waiting) <= _KEPT_IN_ALL:
                 return
             yield ticket
 
-    @staticmethod
-    def release(ticket: Ticket) -> None:
-        """Stop showing the record to scores."""
-        for subject, _ in ticket.shares:
-            subject.pending.pop(id(ticket), None)
+
+def hold(ticket: Ticket, contribution: Contribution, subjects: Iterable[Subject]) -> None:
+    """Note in each subject that an exchange is under way, as it stood when it was admitted."""
+    steady, answers, weight = ticket.admitted_at.steady, ticket.answers, ticket.weight
+    ticket.contribution = contribution
+    for subject in subjects:
+        subject.inflight += 1
+        since_end = steady - subject.ended_at
+        refilled = since_end * _REFILL_RATIO <= steady - subject.admitted_at
+        subject.admitted_at = steady
+        held = Held(contribution, subject.inflight, refilled, answers, weight)
+        ticket.shares.append((subject, held))
+
+
+def pass_over(ticket: Ticket) -> None:
+    """Note in each subject that an exchange is under way whose texts are not read."""
+    steady = ticket.admitted_at.steady
+    for subject in ticket.known:
+        subject.inflight += 1
+        subject.admitted_at = steady
+
+
+def show(ticket: Ticket) -> None:
+    """Let the subjects' scores read an exchange as if it were counted."""
+    number = id(ticket)
+    for subject, held in ticket.shares:
+        if len(subject.pending) < PENDING_KEPT:
+            subject.pending[number] = held
+
+
+def end(ticket: Ticket, now: Instant | None) -> None:
+    """Note that an exchange is over; ``now`` is given where it has ended, not been dropped."""
+    number = id(ticket)
+    held = [subject for subject, _ in ticket.shares] if ticket.weight else ticket.known
+    for subject in held:
+        subject.inflight -= 1
+        subject.pending.pop(number, None)
+        if now is not None:
+            subject.ended_at = now.steady

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway_guard.memory import Memory
     from gateway_guard.pending import Ticket
     from gateway_guard.standing import Standing
-    from gateway_guard.subjects import Subject
+    from gateway_guard.subjects import SubjectId
     from gateway_guard.timeline import Instant
 
 
@@ -44,12 +44,13 @@ class Powers:
             return False
         return first_at is None or now.wall - first_at < self._young_seconds
 
-    def most(self, subject: Subject, ticket: Ticket, standing: Standing, now: Instant) -> Action:
+    def most(self, subject: SubjectId, ticket: Ticket, standing: Standing, now: Instant) -> Action:
         """Return the most that a subject may impose on this request."""
-        if subject is ticket.key and ticket.principal.anonymous:
+        kind, id_ = subject
+        if ticket.principal.anonymous and id_ == ticket.key.id:
             return Action.THROTTLE
-        if subject.kind not in IMITABLE or self.answers_for(subject.id, ticket, standing, now):
-            return POWERS[subject.kind]
+        if kind not in IMITABLE or self.answers_for(id_, ticket, standing, now):
+            return POWERS[kind]
         return Action.WATCH
 
     def answers_for(self, shared: bytes, ticket: Ticket, standing: Standing, now: Instant) -> bool:
@@ -59,10 +60,10 @@ class Powers:
         """
         if not self.knows_ages(now):
             return False
-        if ticket.contribution.young:
+        if ticket.young:
             return True
         uses = self._memory.first_uses
-        use = hash_of(shared) ^ ticket.contribution.key_hash
+        use = hash_of(shared) ^ ticket.key_hash
         first_at = uses.get(use)
         if uses.uncertain(use, first_at):
             return False

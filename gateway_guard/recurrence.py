@@ -93,30 +93,45 @@ def pack(features: Features) -> Windows:
     return Windows(hashes, len(texts), hits)
 
 
-def update(rows: profile.RowArray, exchanges: Sequence[Windows], target: Numbers) -> Recurrence:
+def update(
+    rows: profile.RowArray, exchanges: Sequence[Windows], target: Numbers, which: Numbers
+) -> Recurrence:
     """Count the windows of exchanges in contiguous rows in place, then read how constant they are.
 
-    ``target`` names each exchange's row. An exchange is part of its own history, and of that of all
-    others in the batch.
+    An exchange counts in any number of rows: ``which`` names it and ``target`` its row. It is part
+    of its own history, and of that of all others in the batch.
     """
-    hashes, sizes = _unpack([item.hashes for item in exchanges], _HASH)
-    starts = sizes.cumsum() - sizes
+    hashes = _Spread([item.hashes for item in exchanges], _HASH, which)
     sketch = target * _STRIDE + _START
-    places = countmin.cells(hashes) + sketch.repeat(sizes)
+    cells = countmin.cells(hashes.elements).take(hashes.index, axis=1)
+    places = cells + sketch.repeat(hashes.sizes)
     counted = countmin.estimate(countmin.count(rows.view(np.uint16), places))
     rows["shingled"] += np.bincount(target, minlength=len(rows))
-    shingled = rows["shingled"][target].repeat(sizes)
+    shingled = rows["shingled"][target].repeat(hashes.sizes)
     constant = counted >= np.maximum(FEWEST_RECURRENCES, CONSTANT_SHARE * shingled)
     steady = counted >= np.maximum(FEWEST_RECURRENCES, CUE_CONSTANT_SHARE * shingled)
     _halve(rows)
-    texts = np.fromiter(map(_TEXTS, exchanges), np.intp, len(exchanges))
-    return Recurrence(_shares(constant, starts, texts), _cues(steady, starts, exchanges))
+    texts = np.fromiter(map(_TEXTS, exchanges), np.intp, len(exchanges))[which]
+    hits = _Spread([item.hits for item in exchanges], _HIT, which)
+    return Recurrence(_shares(constant, hashes.starts, texts), _cues(steady, hashes.starts, hits))
 
 
-def _unpack(packed: list[bytes], layout: np.dtype[Any]) -> tuple[npt.NDArray[Any], Numbers]:
-    """Return the elements of all exchanges in one array, and how many each exchange has."""
-    sizes = np.fromiter(map(len, packed), np.intp, len(packed)) // layout.itemsize
-    return np.frombuffer(b"".join(packed), layout), sizes
+class _Spread:
+    """What exchanges have of one kind, for each of the rows that they count in.
+
+    Row by row, ``index`` says which of the ``elements`` are an exchange's, ``sizes`` how many, and
+    ``starts`` where they begin in the index.
+    """
+
+    __slots__ = ("elements", "index", "sizes", "starts")
+
+    def __init__(self, packed: list[bytes], layout: np.dtype[Any], which: Numbers) -> None:
+        lengths = np.fromiter(map(len, packed), np.intp, len(packed)) // layout.itemsize
+        self.elements: npt.NDArray[Any] = np.frombuffer(b"".join(packed), layout)
+        self.sizes = lengths[which]
+        self.starts = self.sizes.cumsum() - self.sizes
+        shift = (lengths.cumsum() - lengths)[which] - self.starts
+        self.index = np.arange(int(self.sizes.sum())) + shift.repeat(self.sizes)
 
 
 def _shares(constant: Flags, starts: Numbers, texts: Numbers) -> npt.NDArray[np.float32]:
@@ -128,14 +143,12 @@ def _shares(constant: Flags, starts: Numbers, texts: Numbers) -> npt.NDArray[np.
     return shares.astype(np.float32)
 
 
-def _cues(
-    constant: Flags, starts: Numbers, exchanges: Sequence[Windows]
-) -> npt.NDArray[np.float32]:
+def _cues(constant: Flags, starts: Numbers, spread: _Spread) -> npt.NDArray[np.float32]:
     """Return the weight of each cue family in each exchange, that of its weightiest hit."""
-    hits, sizes = _unpack([item.hits for item in exchanges], _HIT)
-    cues = np.zeros((len(exchanges), len(Cue)), dtype=np.float32)
-    if len(hits):
-        exchange = np.arange(len(exchanges)).repeat(sizes)
+    cues = np.zeros((len(starts), len(Cue)), dtype=np.float32)
+    if len(spread.index):
+        hits = spread.elements[spread.index]
+        exchange = np.arange(len(starts)).repeat(spread.sizes)
         recurs = constant[starts[exchange] + hits["place"]]
         full = (recurs | hits["constant"]) & ~hits["from_tool"]
         cues[exchange, hits["family"]] = VARIABLE_CUE_WEIGHT

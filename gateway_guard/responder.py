@@ -98,10 +98,11 @@ class Responder:
     async def _guarded(self, principal: Principal) -> None:
         # Anybody can make up keys, so those that were never accepted share by network.
         caller = principal.key if self._verified else principal.network
-        body = HeldBody(self._guard.budget, caller, verified=self._verified)
-        intake = Intake(self._guard.settings, self._scope, self._fields, self._receive, body)
+        guard, scope = self._guard, self._scope
+        body = HeldBody(guard.budget, caller, verified=self._verified)
+        intake = Intake(guard.settings, scope, self._fields, self._receive, body)
         try:
-            problem = await intake.buffer() or self._decide(intake)
+            problem = await intake.buffer(guard.deadlines) or self._decide(intake)
             ticket = self._ticket
             if problem is not None and self._stands(problem, intake.size):
                 await self._answer(self._problem(problem, intake.size))
@@ -139,6 +140,7 @@ class Responder:
         now = guard.timeline.now()
         self._observation = Observation(dialect, guard.digest_key)
         self._ticket = guard.engine.admit(self._principal, exchange, self._path, now)
+        guard.background.flush_soon()
         return None
 
     def _read(self, intake: Intake) -> tuple[Dialect, Exchange | None]:
@@ -191,9 +193,9 @@ class Responder:
             outcome = observation.outcome()
         with guard.contained():
             guard.engine.settle(ticket, outcome, guard.timeline.now())
-            if guard.engine.unflushed:
-                guard.background.flush_soon()
-        guard.instruments.overhead_seconds.append(self._spent_seconds + perf_counter() - begun)
+            guard.background.flush_soon()
+        spent = self._spent_seconds + perf_counter() - begun
+        guard.instruments.overhead_seconds.append(spent + guard.put_off_seconds)
 
     async def _refuse(self, decision: Decision) -> None:
         """Answer a request that a decision refuses."""

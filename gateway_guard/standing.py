@@ -46,13 +46,16 @@ class Standing:
 class Standings:
     """The standings of all subjects that have one, least recently changed first, bounded.
 
-    A subject that passes and never offended has none.
+    A subject that passes and never offended has none. ``by_content`` are those of templates that
+    only show once a text has been read.
     """
 
-    def __init__(self, capacity: int) -> None:
-        """Keep at most ``capacity`` standings."""
+    def __init__(self, capacity: int, *, content: bytes = b"\0") -> None:
+        """Keep at most ``capacity`` standings; ids of content templates begin with ``content``."""
         self._capacity = capacity
+        self._content = content
         self._standings: OrderedDict[bytes, Standing] = OrderedDict()
+        self.by_content: set[bytes] = set()
 
     def __len__(self) -> int:
         """Return the number of standings kept."""
@@ -69,12 +72,15 @@ class Standings:
         """
         self._standings[subject] = standing
         self._standings.move_to_end(subject)
+        if subject.startswith(self._content):
+            self.by_content.add(subject)
         if len(self._standings) > self._capacity:
             self._make_room()
 
     def forget(self, subject: bytes) -> None:
         """Drop a standing that says nothing any more."""
         self._standings.pop(subject, None)
+        self.by_content.discard(subject)
 
     def _make_room(self) -> None:
         for _ in range(_LOOKED_AT):
@@ -82,4 +88,4 @@ class Standings:
             if not standing.action.refuses:
                 break
             self._standings.move_to_end(subject)
-        self._standings.popitem(last=False)
+        self.forget(next(iter(self._standings)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from gateway_guard.actions import Action
 from gateway_guard.principal import SubjectKind
@@ -12,7 +13,7 @@ from gateway_guard.principal import SubjectKind
 if TYPE_CHECKING:
     from gateway_guard.contribution import Contribution
     from gateway_guard.exchange import Exchange
-    from gateway_guard.features import Features
+    from gateway_guard.features import Anchors
     from gateway_guard.principal import Principal, SubjectIds
 
 POWERS = {
@@ -38,23 +39,28 @@ PENDING_KEPT = 256
 _NETWORK, _CLIENT, _TEMPLATE = SubjectKind.NETWORK, SubjectKind.CLIENT, SubjectKind.TEMPLATE
 _PARTS = tuple(bytes((_TEMPLATE, part)) + bytes(6) for part in range(4))
 """What the ids of templates begin with: those of system text, head, tail and content."""
+CONTENT = _PARTS[3]
+"""What the id of a template begins with that was chosen by its content."""
+
+SubjectId = tuple[SubjectKind, bytes]
 
 
 class Held(NamedTuple):
     """An exchange as one subject's row will count it.
 
     ``inflight`` are the subject's exchanges under way at admission, this one included; ``refilled``
-    says that another one had just ended; ``answers`` is how many exchanges it counts as.
+    says that another one had just ended; ``answers`` is how many exchanges it counts as, ``weight``
+    for how many like it it was drawn.
     """
 
     contribution: Contribution
     inflight: int
     refilled: bool
     answers: int
+    weight: int = 1
 
 
-@dataclass(slots=True, eq=False)
-class Subject:
+class Subject(msgspec.Struct, eq=False, gc=False):
     """One subject while it is hot.
 
     Its profile is row ``row`` of the slab, or -1 while it waits for admission.
@@ -62,7 +68,8 @@ class Subject:
     ``waiting`` are the contributions of a subject that has no row yet, ``keys`` the verified keys
     they came under. ``pending`` are contributions whose answers are still to come, at most
     ``PENDING_KEPT`` of them, and ``inflight`` counts them all. ``fresh`` counts exchanges since the
-    subject was last scored, which is due at ``due``.
+    subject was last scored, which is due at ``due`` and does not wait for other work at ``urgent``.
+    ``quiet`` says that it is well known, and far from every threshold.
     """
 
     id: bytes
@@ -72,23 +79,28 @@ class Subject:
     exchanges: int = 0
     fresh: int = 0
     due: int = MINIMUM_SAMPLE
+    urgent: int = MINIMUM_SAMPLE
+    quiet: bool = False
     inflight: int = 0
     admitted_at: float = inf
     ended_at: float = -inf
     waiting: tuple[Held, ...] = ()
     keys: frozenset[bytes] = frozenset()
-    pending: dict[int, Held] = field(default_factory=dict)
+    pending: dict[int, Held] = msgspec.field(default_factory=dict)
 
 
 def subject_ids(
-    principal: Principal,
-    exchange: Exchange,
-    features: Features,
-    content: int | None,
-    ids: SubjectIds,
-) -> list[tuple[SubjectKind, bytes]]:
-    """Return the kind and id of every subject the request speaks for but its key."""
-    found = [(_NETWORK, principal.network), (_CLIENT, principal.client)]
+    principal: Principal, exchange: Exchange, anchors: Anchors, ids: SubjectIds
+) -> list[SubjectId]:
+    """Return the kind and id of every subject that can be told before the texts are read.
+
+    The key comes first; what the request's texts have in common with others' comes later.
+    """
+    found = [
+        (SubjectKind.KEY, principal.key),
+        (_NETWORK, principal.network),
+        (_CLIENT, principal.client),
+    ]
     if principal.organisation is not None:
         found.append((SubjectKind.ORGANISATION, principal.organisation))
     if principal.doubled is not None:
@@ -98,13 +110,15 @@ def subject_ids(
         found.append(
             (SubjectKind.END_USER, ids.make(SubjectKind.END_USER, principal.key, end_user))
         )
-    anchors = features.anchors
-    for part, anchor in zip(
-        _PARTS, (anchors.system, anchors.head, anchors.tail, content), strict=True
-    ):
+    for part, anchor in zip(_PARTS, (anchors.system, anchors.head, anchors.tail), strict=False):
         if anchor is not None:
             found.append((_TEMPLATE, part + anchor.to_bytes(8)))
     return found
+
+
+def content_template_id(window: int) -> bytes:
+    """Return the id of the template that a window of words stands for."""
+    return CONTENT + window.to_bytes(8)
 
 
 def system_template_id(anchor: int) -> bytes:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from gateway_guard import Action, GuardMiddleware, Settings, profile
 from gateway_guard.standing import Standing
@@ -149,11 +152,13 @@ def counted(guard: GuardMiddleware, name: str) -> dict[str, int]:
 
 
 def outcomes_of(guard: GuardMiddleware, monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
-    """Return a list that collects what the engine is told of each answer."""
+    """Return a list that collects what the engine is told of each answer, to be read at will."""
     told: list[Outcome] = []
     settle = guard.engine.settle
 
     def listen(ticket: Ticket, outcome: Outcome, now: Instant) -> None:
+        if outcome.unread is not None:
+            outcome = msgspec.structs.replace(outcome, unread=cache(outcome.unread))
         told.append(outcome)
         settle(ticket, outcome, now)
 
@@ -161,10 +166,15 @@ def outcomes_of(guard: GuardMiddleware, monkeypatch: pytest.MonkeyPatch) -> list
     return told
 
 
+def flush(guard: GuardMiddleware) -> None:
+    """Read and count what has happened, before the guard would do so by itself."""
+    guard.engine.flush(guard.guard.timeline.now())
+
+
 def reading_of(guard: GuardMiddleware, key: bytes = KEY) -> Reading:
     """Return what is remembered of a key."""
     now = guard.guard.timeline.now()
-    guard.engine.flush(now)
+    flush(guard)
     subjects = guard.engine.memory.subjects
     subject = subjects.get(guard.guard.principals.key_id(key))
     assert subject is not None

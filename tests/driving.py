@@ -20,6 +20,7 @@ from gateway_guard.timeline import Instant
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway_guard.contribution import Contribution
     from gateway_guard.pending import Ticket
     from gateway_guard.profile import Reading
     from gateway_guard.standing import Standing
@@ -188,7 +189,7 @@ class Driver:
             self.ask(caller, play("Hello there, is anybody listening?", "Hello."))
 
     def flush(self) -> None:
-        """Count what has been settled."""
+        """Read and count what has happened."""
         self.engine.flush(self.now)
 
     def subject(self, caller: Caller) -> Subject | None:
@@ -218,6 +219,16 @@ class Driver:
         return self.memory.ages.get(hash_of(caller.principal.key))
 
 
+class PromptDriver(Driver):
+    """A driver that has the texts of every request read as soon as it is decided."""
+
+    def admit(self, caller: Caller, asked: Play) -> Ticket:
+        """Send a request, and have it read."""
+        ticket = super().admit(caller, asked)
+        self.flush()
+        return ticket
+
+
 def answer_of(asked: Play) -> Answer:
     """Return what the guard sees of a prepared answer, as often as it was asked for."""
     return Answer(
@@ -228,6 +239,17 @@ def answer_of(asked: Play) -> Answer:
     )
 
 
+def ids_of(ticket: Ticket, kind: SubjectKind) -> list[bytes]:
+    """Return the ids of one kind that a request speaks for, as far as they are known."""
+    return [id_ for each, id_ in ticket.ids if each == kind]
+
+
+def contribution_of(ticket: Ticket) -> Contribution:
+    """Return what an exchange that was read will add."""
+    assert ticket.contribution is not None
+    return ticket.contribution
+
+
 def subjects_of(ticket: Ticket, kind: SubjectKind) -> list[Subject]:
-    """Return the subjects of one kind that an exchange speaks for."""
+    """Return the subjects of one kind that an exchange speaks for, once it was read."""
     return [subject for subject, _ in ticket.shares if subject.kind == kind]

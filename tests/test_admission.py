@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from gateway_guard.actions import Action
 from gateway_guard.admission import SubjectTable
+from gateway_guard.pending import Ticket
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import ROW, Slot
 from gateway_guard.subjects import PENDING_KEPT, Subject
 from gateway_guard.waiting import Waiting
-from tests.driving import Caller, Driver, Play, play, subjects_of
+from tests.driving import Caller, Driver, Play, PromptDriver, play, subjects_of
 from tests.traffic import prose, search, tutor
-
-if TYPE_CHECKING:
-    from gateway_guard.pending import Ticket
 
 ALICE = Caller("alice")
 SYSTEM = "You are the patient librarian of a small town by the sea and love long novels."
@@ -37,7 +34,9 @@ def novelty(rng: Random) -> Play:
 def template_of(driver: Driver, asked: Play, caller: Caller = ALICE) -> Subject:
     """Return the subject of a system text."""
     ticket = driver.admit(caller, asked)
+    driver.flush()
     driver.end(ticket, status=None)
+    driver.flush()
     return subjects_of(ticket, SubjectKind.TEMPLATE)[0]
 
 
@@ -216,6 +215,7 @@ def test_requests_that_taught_nothing_leave_nothing_behind() -> None:
     for number, status in enumerate([401, 403, 429, 500, None] * 4):
         ticket = driver.admit(Caller(f"k{number}", f"n{number}"), novelty(rng))
         driver.end(ticket, None, status)
+    driver.flush()
     assert driver.memory.subjects.waiting == 0
 
 
@@ -253,6 +253,7 @@ def test_pending_records_of_unverified_keys_count_for_what_they_share() -> None:
     """4,000 fresh keys at once are one template with 4,000 requests."""
     driver, plays = Driver(throttle_logit=90, block_logit=99), tutor(Random(1))
     tickets = [driver.admit(Caller(f"fresh-{number}"), next(plays)) for number in range(30)]
+    driver.flush()
     template = subjects_of(tickets[-1], SubjectKind.TEMPLATE)[0]
     assert exchanges(driver, template) == 30
 
@@ -299,17 +300,18 @@ def test_a_second_credential_cannot_break_the_table() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_any_order_of_events_leaves_the_tables_consistent(seed: int) -> None:
+@pytest.mark.parametrize("kind", [Driver, PromptDriver])
+def test_any_order_of_events_leaves_the_tables_consistent(kind: type[Driver], seed: int) -> None:
     """Keys come, leave, return and are evicted at random in a memory that is too small for them."""
-    driver, rng = Driver(memory="1MiB"), Random(seed)
-    table, ids, open_ = driver.memory.subjects, set(), []
+    driver, rng = kind(memory="1MiB"), Random(seed)
+    table, tickets, open_ = driver.memory.subjects, list[Ticket](), []
     systems = [prose(rng, 90) for _ in range(40)]
     for _ in range(600):
         second = f"key-{rng.randrange(60)}" if rng.random() < 0.1 else None
         caller = Caller(f"key-{rng.randrange(60)}", f"n{rng.randrange(30)}", second=second)
         asked = letter(rng, rng.choice([*systems, prose(rng, 90)]), f"user-{rng.randrange(9)}")
         open_.append((driver.admit(caller, asked), asked))
-        ids |= {subject.id for subject, _ in open_[-1][0].shares}
+        tickets.append(open_[-1][0])
         while len(open_) > 20:
             ticket, asked = open_.pop(rng.randrange(len(open_)))
             if rng.random() < 0.8:
@@ -319,6 +321,7 @@ def test_any_order_of_events_leaves_the_tables_consistent(seed: int) -> None:
     for ticket, asked in open_:
         driver.end(ticket, asked)
     driver.flush()
+    ids = {id_ for ticket in tickets for _, id_ in ticket.ids}
     held = [subject for subject in map(table.get, ids) if subject is not None]
     admitted = [subject for subject in held if subject.row >= 0]
     assert len(admitted) == len(table) == len({subject.row for subject in admitted})
@@ -411,6 +414,7 @@ def test_scores_see_a_bounded_number_of_what_is_pending() -> None:
     driver, plays = Driver(throttle_logit=90, block_logit=99), search(Random(1))
     asked = next(plays)
     tickets = [driver.admit(ALICE, asked) for _ in range(PENDING_KEPT + 50)]
+    driver.flush()
     assert len(tickets[0].key.pending) == PENDING_KEPT
     assert tickets[0].key.inflight == PENDING_KEPT + 50
     assert exchanges(driver, tickets[0].key) == PENDING_KEPT

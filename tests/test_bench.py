@@ -95,7 +95,7 @@ def observed(contestant: Contestant, call: Call) -> bool:
 
 def subjects_of(call: Call) -> list[SubjectKind]:
     """Ask the guard that is measured which kinds of subjects a request speaks for."""
-    return [share[0].kind for share in admitted(CONTESTANTS[GUARD](), call).shares]
+    return [kind for kind, _ in admitted(CONTESTANTS[GUARD](), call).ids]
 
 
 def messages(call: Call) -> list[dict[str, str]]:
@@ -176,6 +176,8 @@ async def test_what_conversations_claim_was_served_before() -> None:
     [call] = traffic.block(1).calls
     assert not observed(CONTESTANTS[GUARD](), call)
     ticket = admitted(contestant, call)
+    contestant.flush()
+    assert ticket.contribution is not None
     assert ticket.contribution.claimed
     assert observed(contestant, call)
     assert ticket.contribution.features.new_chars < 2_600

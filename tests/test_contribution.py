@@ -53,9 +53,10 @@ def random_contribution(seed: int) -> Contribution:
     )
 
 
+SEVERAL = [random_contribution(seed) for seed in range(6)]
 SHARES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=20).map(
     lambda pairs: [
-        Share(row, random_contribution(seed), number % 5 + 1, number % 3 == 0)
+        Share(row, SEVERAL[seed], number % 5 + 1, number % 3 == 0, seed % 3 + 1)
         for number, (row, seed) in enumerate(pairs)
     ]
 )
@@ -225,9 +226,10 @@ def test_further_answers_to_one_request_are_exchanges_but_no_template() -> None:
         sampling=Sampling(answers=16),
         answer=Answer(output_chars=16 * 500),
     )
-    share, before = Share(0, item, 2, refilled=True), Share(0, contribution(), 1, refilled=False)
+    before = Share(0, contribution(), 1, refilled=False)
+    share = Share(0, item, 2, refilled=True, answers=16)
     row = profile.empty()
-    apply(row, [before, *[share] * 16], elapsed_seconds=np.zeros(1), wall_at=NOON)
+    apply(row, [before, share], elapsed_seconds=np.zeros(1), wall_at=NOON)
     found = slots(row)
     assert [found[slot] for slot in (Slot.EXCHANGES, Slot.ANSWERED, Slot.REFILL)] == [17, 16, 16]
     assert found[Slot.INFLIGHT_SQUARED] == 16 * 4 + 1

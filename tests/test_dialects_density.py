@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
-GENERIC = "/v1/completions"
+GENERIC = "/v1/other"
 LISTS = b"[" + b"[]," * MOST_VALUES + b"[]]"
 STRINGS = b"[" + b'"",' * MOST_VALUES + b'""]'
 NUMBERS = b"[" + b"1," * (MOST_COMMAS + 1) + b"1]"

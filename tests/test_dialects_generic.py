@@ -60,7 +60,7 @@ def test_a_gemini_request_is_read_in_full() -> None:
                 "thinkingConfig": {"thinkingBudget": 1024},
             },
         },
-        "/v1beta/models/gemini-2.5-pro:streamGenerateContent",
+        "/v1beta/models/gemini-2.5-pro:streamOtherwise",
     )
     assert exchange.turns == (
         Turn("system", "be brief"),
@@ -108,7 +108,7 @@ def test_an_openai_responses_request_is_read_in_full() -> None:
             "safety_identifier": "someone",
             "stream": True,
         },
-        "/v1/responses",
+        "/any",
     )
     form = '{"type":"json_schema","schema":{"properties":{"query":{"description":"yes"}}}}'
     assert exchange.turns == (
@@ -140,7 +140,7 @@ def test_a_bedrock_conversation_is_read_in_full() -> None:
             "inferenceConfig": {"maxTokens": 100, "temperature": 0.1, "stopSequences": ["a"]},
             "toolConfig": {"tools": [{"toolSpec": {"name": "look"}}]},
         },
-        "/model/anthropic.claude-v2:1/converse-stream",
+        "/model/anthropic.claude-v2:1/talk-stream",
     )
     assert exchange.turns == (
         Turn("system", "be\nbrief"),
@@ -310,7 +310,7 @@ def test_a_body_larger_than_the_walk_is_read_as_bytes() -> None:
 def test_the_model_is_named_in_the_body_or_in_the_path() -> None:
     """The body goes first."""
     assert read({"prompt": "x", "modelId": "m"}, "/models/other").model == "m"
-    assert read({"prompt": "x"}, "/v1/engines/davinci/completions").model == "davinci"
+    assert read({"prompt": "x"}, "/v1/engines/davinci/generate").model == "davinci"
     assert read({"prompt": "x"}).model == ""
 
 

@@ -66,9 +66,9 @@ def test_anthropic_messages_are_spoken_under_any_prefix(path: str) -> None:
         "/v1/messages/count_tokens",
         "/v1/messages/batches",
         "/v1/threads/t1/messages",
-        "/v1/responses",
-        "/v1/completions",
-        "/v1beta/models/gemini-2.5-pro:generateContent",
+        "/v1/responses/resp_1/cancel",
+        "/v1/complete",
+        "/v1beta/models/gemini-2.5-pro:predict",
         "/",
         "",
     ],
@@ -81,7 +81,8 @@ def test_every_other_path_is_read_generically(path: str) -> None:
 def test_dialects_have_names_of_their_own() -> None:
     """The names are labels of metrics."""
     names = [dialect.name for dialect in DIALECTS]
-    assert names == ["openai_chat", "anthropic_messages", "generic"]
+    assert len(set(names)) == len(names)
+    assert names[-1] == "generic"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KEY = b"a key of 16 byte"
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
-ANYTHING = "/v1/responses"
+ANYTHING = "/any"
 PATHS = (CHAT, MESSAGES, ANYTHING)
 
 

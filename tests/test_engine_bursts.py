@@ -92,7 +92,9 @@ def answered(driver: Driver, subject: Subject) -> int:
 def pending(asked: Play, count: int = 10) -> tuple[Driver, Subject]:
     """Open a request several times."""
     driver = Driver()
-    return driver, [driver.admit(Caller("alice"), asked) for _ in range(count)][-1].key
+    tickets = [driver.admit(Caller("alice"), asked) for _ in range(count)]
+    driver.flush()
+    return driver, tickets[-1].key
 
 
 BOLD = Sampling(max_tokens=16_000)
@@ -119,7 +121,9 @@ def test_nothing_is_expected_of_modest_requests_agents_and_conversations() -> No
     driver.ask(Caller("alice"), play("How many are there?", "Nine."))
     driver.wait(60)
     later = play("And now?", history=[("How many are there?", "Nine.")], sampling=BOLD)
-    assert answered(driver, driver.admit(Caller("alice"), later).key) == 1
+    ticket = driver.admit(Caller("alice"), later)
+    driver.flush()
+    assert answered(driver, ticket.key) == 1
 
 
 def test_nothing_is_expected_once_answers_are_known() -> None:
@@ -195,6 +199,7 @@ def test_a_burst_of_an_innocent_passes(name: str, max_tokens: int | None) -> Non
 def test_key_and_template_see_the_same_burst() -> None:
     """Each reads what is pending for itself."""
     _, driver, passed = at_once("tutor", 10, keys=10)
+    driver.flush()
     ticket = passed[-1][0]
     template = subjects_of(ticket, SubjectKind.TEMPLATE)[0]
     for subject, count in ((ticket.key, 1), (template, 10)):

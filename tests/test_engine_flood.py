@@ -77,6 +77,7 @@ def test_a_template_that_is_in_use_stays_known(flood: Flood) -> None:
         driver.wait(0.2)
     driver.flush()
     ticket = driver.admit(Caller("another", "another"), next(plays))
+    driver.flush()
     template = subjects_of(ticket, SubjectKind.TEMPLATE)[0]
     assert template.row >= 0
     assert template.exchanges > 15
@@ -113,14 +114,14 @@ def test_a_key_that_was_there_before_the_flood_is_old_after_it() -> None:
     for _ in range(300):
         one_request_keys(driver, rng, number)
         number += 1
-    assert not driver.ask(early, play("Am I old?")).contribution.young
+    assert not driver.ask(early, play("Am I old?")).young
     ages = driver.memory.ages
     lost = next(
         caller
         for caller in (Caller(f"unseen {number}") for number in range(10_000))
         if ages.uncertain(hash_of(caller.principal.key), None)
     )
-    assert not driver.ask(lost, play("Am I?"), status=500).contribution.young
+    assert not driver.ask(lost, play("Am I?"), status=500).young
 
 
 # --- standings ------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_what_depends_on_age_is_silent() -> None:
         best_score(template, reading, minimum=8, aged=aged).logit for aged in (False, True)
     )
     assert cold <= warm
-    assert not any(ticket.contribution.young for ticket in tickets)
+    assert not any(ticket.young for ticket in tickets)
 
 
 def test_two_thousand_organisations_on_one_agent_pass_on_the_first_day() -> None:
@@ -110,8 +110,5 @@ def test_whoever_came_during_the_warm_up_grows_old_like_everybody() -> None:
     driver.wait(6 * DAY)
     driver.meet(late)
     driver.wait(1.5 * DAY)
-    young = [
-        driver.ask(caller, play("Hello?")).contribution.young
-        for caller in (early, late, Caller("new"))
-    ]
+    young = [driver.ask(caller, play("Hello?")).young for caller in (early, late, Caller("new"))]
     assert young == [False, True, True]

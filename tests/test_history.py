@@ -10,7 +10,17 @@ import pytest
 from gateway_guard.exchange import Answer, Outcome, Sampling, Turn, text_digest
 from gateway_guard.history import History
 from gateway_guard.profile import Slot
-from tests.driving import DAY, Caller, Driver, Play, digest, of_turns, play
+from tests.driving import (
+    DAY,
+    Caller,
+    Driver,
+    Play,
+    PromptDriver,
+    contribution_of,
+    digest,
+    of_turns,
+    play,
+)
 from tests.traffic import HARVESTS, prose, sentence
 
 if TYPE_CHECKING:
@@ -23,7 +33,7 @@ PAIR = (FIRST.exchange.turns[0].text, FIRST.answer)
 
 def talked() -> Driver:
     """Return a driver after Alice's first question, a while ago."""
-    driver = Driver()
+    driver = PromptDriver()
     driver.ask(ALICE, FIRST, seconds=2)
     driver.wait(20)
     return driver
@@ -39,7 +49,7 @@ def counts_as_single(driver: Driver, asked: Play, caller: Caller = ALICE) -> boo
     """Tell whether an exchange counts as one without history."""
     ticket = driver.admit(caller, asked)
     driver.end(ticket, status=None)
-    return ticket.contribution.single
+    return contribution_of(ticket).single
 
 
 def spoken(*turns: tuple[Role, str]) -> Play:
@@ -55,16 +65,16 @@ def test_a_first_question_has_no_history() -> None:
     """It is single, and claims nothing."""
     driver = talked()
     ticket = driver.admit(ALICE, play("What is beyond the sea?"))
-    assert ticket.contribution.single
-    assert not ticket.contribution.claimed
+    assert contribution_of(ticket).single
+    assert not contribution_of(ticket).claimed
 
 
 def test_a_pair_that_was_served_makes_a_conversation() -> None:
     """The question and the answer to it come back, under the same key."""
     driver = talked()
     ticket = driver.admit(ALICE, goes_on(PAIR))
-    assert ticket.contribution.claimed
-    assert not ticket.contribution.single
+    assert contribution_of(ticket).claimed
+    assert not contribution_of(ticket).single
 
 
 @pytest.mark.parametrize(
@@ -83,8 +93,8 @@ def test_history_that_is_merely_claimed_counts_as_none(
     """One invented exchange would hide every harvester otherwise."""
     driver = talked()
     ticket = driver.admit(ALICE, goes_on(*history))
-    assert ticket.contribution.claimed
-    assert ticket.contribution.single
+    assert contribution_of(ticket).claimed
+    assert contribution_of(ticket).single
 
 
 def test_an_answer_to_somebody_else_counts_as_none() -> None:
@@ -124,7 +134,7 @@ def test_a_pair_that_is_followed_by_a_few_lost_ones_still_counts() -> None:
 @pytest.mark.parametrize("chosen", ["Left.", "Right.", "Straight on."])
 def test_any_of_several_answers_may_be_continued(chosen: str) -> None:
     """Whoever asked for three chooses one of them."""
-    driver = Driver()
+    driver = PromptDriver()
     which = play("Which way?", sampling=Sampling(answers=3))
     ticket = driver.admit(ALICE, which)
     driver.start(ticket)
@@ -137,7 +147,7 @@ def test_any_of_several_answers_may_be_continued(chosen: str) -> None:
 
 def test_the_result_of_a_tool_asks_for_the_answer_that_follows() -> None:
     """An agent's loop is a conversation even where its only question is the first turn."""
-    driver = Driver()
+    driver = PromptDriver()
     turns: list[tuple[Role, str]] = [("user", "Look it up."), ("assistant", ""), ("tool", "42")]
     driver.ask(ALICE, spoken(*turns))
     driver.wait(20)
@@ -167,7 +177,7 @@ def test_a_conversation_that_begins_with_an_answer_has_no_pair() -> None:
 
 def test_a_request_without_a_question_is_settled_all_the_same() -> None:
     """A body of system text alone, or of nothing at all."""
-    driver = Driver()
+    driver = PromptDriver()
     for asked in (spoken(("system", "You are kind.")), spoken()):
         ticket = driver.ask(ALICE, asked)
         assert ticket.asked is None
@@ -189,14 +199,14 @@ def test_every_new_answer_vouches_anew() -> None:
     for number in range(30):
         asked = play(f"And what comes after number {number}?", f"{number + 1}.", history=history)
         ticket = driver.ask(ALICE, asked, seconds=2)
-        assert not ticket.contribution.single
+        assert not contribution_of(ticket).single
         history.append((f"And what comes after number {number}?", f"{number + 1}."))
         driver.wait(20)
 
 
 def test_one_true_exchange_does_not_hide_a_harvest() -> None:
     """A greeting that was really answered stands before every question."""
-    driver = Driver()
+    driver = PromptDriver()
     driver.ask(ALICE, play("Hello, are you there?", "Yes, I am here."), seconds=2)
     driver.wait(60)
     greeting, plays = [("Hello, are you there?", "Yes, I am here.")], HARVESTS["tutor"](Random(1))
@@ -215,7 +225,7 @@ def test_one_true_exchange_does_not_hide_a_harvest() -> None:
 
 def test_a_program_that_talks_to_itself_has_no_observed_history() -> None:
     """Whoever goes on within two seconds has not read the answer."""
-    driver = Driver()
+    driver = PromptDriver()
     driver.ask(ALICE, FIRST)
     driver.wait(0.5)
     assert counts_as_single(driver, goes_on(PAIR))
@@ -225,7 +235,7 @@ def test_a_program_that_talks_to_itself_has_no_observed_history() -> None:
 
 def test_an_agent_with_tools_may_be_as_fast_as_it_likes() -> None:
     """Its own tools answer at once."""
-    driver = Driver()
+    driver = PromptDriver()
     driver.ask(ALICE, FIRST)
     assert counts_as_single(driver, goes_on(PAIR, tools=3))
     result = spoken(("user", PAIR[0]), ("assistant", PAIR[1]), ("tool", "12 files"))
@@ -244,32 +254,32 @@ def test_a_pair_vouches_for_a_few_exchanges_only() -> None:
 
 def test_a_text_that_was_shown_before_is_not_read_again() -> None:
     """Of a growing history only what is new counts as new."""
-    driver, rng = Driver(), Random(1)
+    driver, rng = PromptDriver(), Random(1)
     system, pages = prose(rng, 400), prose(rng, 900)
     first = driver.ask(ALICE, play(f"{pages} What is it about?", "Bridges.", system=system))
     history = ((f"{pages} What is it about?", "Bridges."),)
     second = driver.admit(ALICE, play("And who built them?", system=system, history=history))
-    assert first.contribution.features.new_chars > 1300
-    assert second.contribution.features.new_chars == len("And who built them?") + len("Bridges.")
+    assert contribution_of(first).features.new_chars > 1300
+    assert contribution_of(second).features.new_chars == len("And who built them?Bridges.")
     stranger = driver.admit(BOB, play("And who built them?", system=system, history=history))
-    assert stranger.contribution.features.new_chars > 1300
+    assert contribution_of(stranger).features.new_chars > 1300
 
 
 def test_what_was_never_answered_was_never_shown() -> None:
     """A text sent with a request that failed is read when it comes again."""
-    driver = Driver()
+    driver = PromptDriver()
     long = play(prose(Random(1), 500))
     sizes = []
     for status in (500, 200, 200):
         ticket = driver.ask(ALICE, long, status=status)
-        sizes.append(ticket.contribution.features.new_chars)
+        sizes.append(contribution_of(ticket).features.new_chars)
     assert sizes[0] == sizes[1] > 0
     assert sizes[2] == 0
 
 
 def test_cues_of_a_known_system_text_still_count() -> None:
     """Not reading a system text again does not make it innocent."""
-    driver = Driver()
+    driver = PromptDriver()
     system = "Think step by step and show your full reasoning before you give the final answer."
     for number in range(12):
         driver.ask(ALICE, play(sentence(Random(number), 12), system=system))
@@ -298,7 +308,7 @@ def test_the_memory_of_texts_and_pairs_is_bounded() -> None:
     answers = ["Left.", *map(str, range(3000))]
     hashes = [int.from_bytes(digest(answer)[:8]) for answer in answers]
     for answer, text_hash in zip(answers, hashes, strict=True):
-        history.remember_texts(key, [text_hash], [(text_hash, ())], 0.0)
+        history.remember_texts(key, [text_hash], 0.0)
         history.remember_answers(key, question, [text_digest(answer, b"key")], 0.0)
     assert history.known(key)(hashes[-1]) == ()
     assert history.known(other)(hashes[-1]) is None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from gateway_guard.pending import Ticket
     from gateway_guard.timeline import Instant
 
 
@@ -164,16 +165,31 @@ async def test_what_is_settled_is_counted_soon_without_a_lifespan(
     flushed = asyncio.Event()
     counting = guard.engine.flush
 
-    def flush(now: Instant) -> None:
-        counting(now)
+    def flush(now: Instant, due: Ticket | None = None) -> None:
+        counting(now, due)
         flushed.set()
 
     monkeypatch.setattr(guard.engine, "flush", flush)
     await ask(guard, scope_of(), asking("hello"))
-    assert guard.engine.unflushed == 1
+    assert guard.engine.unflushed == 2
     async with asyncio.timeout(5):
         await flushed.wait()
     assert guard.engine.unflushed == 0
+
+
+async def test_what_was_put_off_is_part_of_the_overhead() -> None:
+    """Each request is said to cost its share of the work that is done later for many."""
+    guard = guarded(model, Time())
+    assert guard.guard.put_off_seconds == 0.0
+    for _ in range(3):
+        await ask(guard, scope_of(), asking("hello"))
+    guard.guard.background.stop()
+    put_off = guard.guard.put_off_seconds
+    assert put_off > 0.0
+    guard.guard.background.stop()
+    assert guard.guard.put_off_seconds == put_off
+    await ask(guard, scope_of(), asking("hello"))
+    assert guard.instruments.overhead_seconds[-1] > put_off
 
 
 async def test_a_shutdown_counts_what_is_left_and_stops_the_timers() -> None:
@@ -188,7 +204,7 @@ async def test_a_shutdown_counts_what_is_left_and_stops_the_timers() -> None:
 
     guard = guarded(app)
     await ask(guard, scope_of(), asking("hello"))
-    assert guard.engine.unflushed == 1
+    assert guard.engine.unflushed == 2
     wire = Wire()
     await guard({"type": "lifespan"}, wire.receive, wire.send)
     assert guard.engine.unflushed == 0

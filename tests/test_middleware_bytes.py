@@ -260,11 +260,32 @@ async def test_compressed_answers_are_observed(
     told = outcomes_of(guard, monkeypatch)
     wire = await ask(guard, scope_of(), asking("hello", stream=True))
     assert wire.body == body
-    seen = told[0].answer
+    seen = told[0].read()
     assert seen is not None
     assert (seen.output_chars, seen.finish) == (31, "stop")
     assert seen.usage is not None
     assert seen.usage.output_tokens == 7
+
+
+@pytest.mark.parametrize(("chars", "later"), [(600, True), (70_000, False)])
+async def test_short_answers_are_read_later_and_long_ones_at_once(
+    chars: int, monkeypatch: pytest.MonkeyPatch, *, later: bool
+) -> None:
+    """What waits to be read takes room."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await read(receive)
+        await answer(send, b'{"choices":[{"message":{"content":"%s"}}]}' % (b"a" * chars))
+
+    guard = guarded(app)
+    told = outcomes_of(guard, monkeypatch)
+    await ask(guard, scope_of(), asking("hello"))
+    assert (told[0].unread is not None) is (told[0].answer is None) is later
+    seen = told[0].read()
+    assert seen is not None
+    assert seen.output_chars == chars
+    assert reading_of(guard).slow[Slot.ANSWERED] == 1.0
 
 
 @pytest.mark.parametrize("encoding", [b"compress", b"gzip, compress", b"\xff"])
@@ -288,7 +309,7 @@ async def test_answers_in_unknown_encodings_are_known_by_their_length(
     assert wire.body == bytes(600) + b"\x0b\x02"
     await ask(guard, scope_of(), asking("hello"))
     assert [outcome.completed for outcome in told] == [True, False]
-    assert [outcome.answer for outcome in told] == [
+    assert [outcome.read() for outcome in told] == [
         Answer(output_chars=1806),
         Answer(output_chars=1800),
     ]

@@ -28,7 +28,7 @@ from tests.upstreams import EVENTS, answer, completion_events, model, read
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-GENERIC = "/v1/completions"
+GENERIC = "/v1/other"
 POLYGLOT = b'{\t "'
 """The beginning of a JSON object, and at the same time a whole stream of raw deflate."""
 
@@ -127,7 +127,7 @@ async def test_answers_are_decoded_by_the_same_means(
     told = outcomes_of(guard, monkeypatch)
     wire = await ask(guard, scope_of(), asking("hello", stream=True))
     assert wire.body == body
-    seen = told[0].answer
+    seen = told[0].read()
     assert seen is not None
     assert (seen.output_chars, seen.finish) == (31, "stop")
 

@@ -18,6 +18,7 @@ from tests.callers import (
     ask,
     asking,
     counted,
+    flush,
     guarded,
     in_chunks,
     is_verified,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 
 def pending_of(guard: GuardMiddleware) -> int:
-    """Return how many exchanges of the key are under way."""
+    """Return how many exchanges of the key are under way, all that has happened counted."""
+    flush(guard)
     subject = guard.engine.memory.subjects.get(guard.guard.principals.key_id(KEY))
     return subject.inflight if subject is not None else 0
 
@@ -130,8 +132,11 @@ async def test_what_the_upstream_rejects_teaches_nothing(status: int) -> None:
     assert wire.status == status
     assert counted(guard, "exchanges") == {"rejected": 1}
     assert not is_verified(guard)
-    assert guard.engine.unflushed == 0
     assert pending_of(guard) == 0
+    assert guard.engine.unflushed == 0
+    subject = guard.engine.memory.subjects.get(guard.guard.principals.key_id(KEY))
+    assert subject is not None
+    assert (subject.exchanges, subject.waiting) == (0, ())
 
 
 async def test_a_forbidden_model_is_no_bad_key() -> None:
@@ -162,7 +167,7 @@ async def test_rejections_of_a_known_key_are_counted_in_its_profile() -> None:
     guard = guarded(app)
     for _ in range(5):
         await ask(guard, scope_of(), asking("hello"))
-        guard.engine.flush(guard.guard.timeline.now())
+        flush(guard)
     reading = reading_of(guard)
     assert reading.slow[Slot.EXCHANGES] == 3.0
     assert reading.slow[Slot.REJECTED] == 2.0
@@ -227,8 +232,9 @@ async def test_a_client_that_leaves_after_the_start_has_been_served(
         await task
     assert counted(guard, "exchanges") == {"committed": 1}
     assert [(outcome.status, outcome.completed) for outcome in told] == [(200, False)]
-    assert told[0].answer is not None
-    assert told[0].answer.output_chars == 16
+    seen = told[0].read()
+    assert seen is not None
+    assert seen.output_chars == 16
 
 
 async def test_a_send_that_fails_reaches_the_application() -> None:
@@ -288,12 +294,13 @@ async def test_an_error_in_the_middle_of_a_stream_is_still_an_answer(
     wire = await ask(guard, scope_of(path), asking("hello", stream=True))
     assert wire.body == event
     assert counted(guard, "exchanges") == {"committed": 1}
-    assert told[0].answer is not None
-    assert told[0].answer.failed
+    seen = told[0].read()
+    assert seen is not None
+    assert seen.failed
 
 
 async def test_an_answer_that_never_starts_is_forgotten_in_time() -> None:
-    """A record that is as old as ``ANSWER_TIMEOUT`` is dropped at the next request of anybody."""
+    """A record that is as old as ``ANSWER_TIMEOUT`` is dropped when next something is counted."""
     asked = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -309,6 +316,7 @@ async def test_an_answer_that_never_starts_is_forgotten_in_time() -> None:
     await asked.wait()
     time.pass_by(901)
     await ask(guard, scope_of(key=b"sk-somebody-else"), asking("hello"))
+    flush(guard)
     assert counted(guard, "exchanges") == {"abandoned": 1, "committed": 1}
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -13,7 +13,7 @@ from gateway_guard.principal import SubjectKind
 from gateway_guard.standing import Standing
 from gateway_guard.subjects import POWERS, hash_of
 from gateway_guard.timeline import Instant
-from tests.driving import DAY, Caller, Driver, Play, play, subjects_of
+from tests.driving import DAY, Caller, Driver, Play, ids_of, play
 from tests.traffic import prose
 
 OLD, YOUNG = Caller("old", "192.0.2.0"), Caller("young", "198.51.100.0")
@@ -50,7 +50,7 @@ def template(driver: Driver) -> bytes:
     """Return the id of the subject of the system text."""
     ticket = driver.admit(Caller("nobody"), letter(99))
     driver.end(ticket, status=None)
-    return subjects_of(ticket, SubjectKind.TEMPLATE)[0].id
+    return ids_of(ticket, SubjectKind.TEMPLATE)[0]
 
 
 def imposed(driver: Driver, caller: Caller, asked: Play) -> Action:
@@ -133,7 +133,7 @@ def test_an_end_user_is_throttled_inside_its_own_key() -> None:
     driver = established()
     asked = letter(1, end_user="u-1")
     ticket = driver.ask(OLD, asked)
-    convict(driver, subjects_of(ticket, SubjectKind.END_USER)[0].id, Action.THROTTLE)
+    convict(driver, ids_of(ticket, SubjectKind.END_USER)[0], Action.THROTTLE)
     assert imposed(driver, OLD, asked) == Action.THROTTLE
     assert imposed(driver, OLD, letter(2, end_user="u-2")) == Action.PASS
     assert imposed(driver, YOUNG, letter(3, end_user="u-1")) == Action.PASS
@@ -144,7 +144,7 @@ def test_an_end_user_is_never_blocked() -> None:
     driver = established()
     asked = letter(1, end_user="u-1")
     ticket = driver.ask(OLD, asked)
-    convict(driver, subjects_of(ticket, SubjectKind.END_USER)[0].id, Action.BLOCK)
+    convict(driver, ids_of(ticket, SubjectKind.END_USER)[0], Action.BLOCK)
     assert imposed(driver, OLD, asked) == Action.THROTTLE
 
 
@@ -200,7 +200,7 @@ def test_since_when_a_key_has_a_template_is_kept_however_many_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is noted for speed is forgotten when it is too much; the table knows."""
-    monkeypatch.setattr("gateway_guard.engine._NOTED_KEPT", 2)
+    monkeypatch.setattr("gateway_guard.backlog._NOTED_KEPT", 2)
     driver = established()
     for number in range(9):
         driver.ask(OLD, play(prose(Random(0), 90), system=prose(Random(number), 90)))
@@ -221,10 +221,10 @@ def test_requests_without_the_template_are_not_its_business() -> None:
 def test_an_old_key_answers_for_its_own_use_of_a_suspected_template() -> None:
     """Its requests with it become a subject of their own."""
     driver = established()
-    assert not subjects_of(driver.ask(OLD, letter(6)), SubjectKind.TEMPLATE_IN_KEY)
+    assert not ids_of(driver.ask(OLD, letter(6)), SubjectKind.TEMPLATE_IN_KEY)
     convict(driver, template(driver))
-    (inner,) = subjects_of(driver.ask(OLD, letter(7)), SubjectKind.TEMPLATE_IN_KEY)
-    convict(driver, inner.id)
+    (inner,) = ids_of(driver.ask(OLD, letter(7)), SubjectKind.TEMPLATE_IN_KEY)
+    convict(driver, inner)
     assert imposed(driver, OLD, letter(8)) == Action.BLOCK
     assert imposed(driver, OLD, play("Good morning, how are you?")) == Action.PASS
 
@@ -233,7 +233,7 @@ def test_a_young_key_needs_no_subject_of_its_own_for_it() -> None:
     """The template itself imposes whatever it may."""
     driver = established()
     convict(driver, template(driver))
-    assert not subjects_of(driver.ask(YOUNG, letter(7)), SubjectKind.TEMPLATE_IN_KEY)
+    assert not ids_of(driver.ask(YOUNG, letter(7)), SubjectKind.TEMPLATE_IN_KEY)
 
 
 def test_use_of_a_template_within_a_key_is_one_subject_per_key() -> None:
@@ -246,7 +246,7 @@ def test_use_of_a_template_within_a_key_is_one_subject_per_key() -> None:
     driver.wait(10 * DAY)
     convict(driver, template(driver))
     inner = [
-        subjects_of(driver.ask(caller, letter(7)), SubjectKind.TEMPLATE_IN_KEY)[0].id
+        ids_of(driver.ask(caller, letter(7)), SubjectKind.TEMPLATE_IN_KEY)[0]
         for caller in (OLD, other)
     ]
     assert inner[0] != inner[1]
@@ -295,7 +295,7 @@ def test_nobody_is_young_while_the_guard_warms() -> None:
     convict(driver, template(driver))
     for caller in (YOUNG, Caller("unseen")):
         ticket = driver.ask(caller, letter(2))
-        assert not ticket.contribution.young
+        assert not ticket.young
         assert ticket.decision.action == Action.WATCH
     driver.wait(7 * DAY)
     convict(driver, template(driver))
@@ -306,12 +306,12 @@ def test_once_ages_were_lost_a_missing_one_makes_nobody_young() -> None:
     """A flood of one-request keys turns nobody into a suspect."""
     driver = established(Driver(memory="64KiB"))
     ages = driver.memory.ages
-    assert driver.ask(Caller("unseen"), letter(1), status=500).contribution.young
+    assert driver.ask(Caller("unseen"), letter(1), status=500).young
     number = 0
     while not ages.uncertain(hash_of(Caller("unseen-too").principal.key), None):
         number += 1
         ages.add(number * 0x9E3779B97F4A7C15 % 2**64, driver.now.wall)
-    assert not driver.ask(Caller("unseen-too"), letter(1), status=500).contribution.young
+    assert not driver.ask(Caller("unseen-too"), letter(1), status=500).young
 
 
 def test_once_first_uses_were_lost_a_missing_one_convicts_no_old_key() -> None:

@@ -22,7 +22,7 @@ def body(number: int, count: int = 12) -> list[int]:
 def count(row: profile.RowArray, windows: list[int], *hits: CueHit) -> tuple[float, list[float]]:
     """Count one exchange; return its constant share and the weight of each cue family."""
     packed = recurrence.pack(features(windows, hits=hits))
-    read = recurrence.update(row, [packed], np.array([0]))
+    read = recurrence.update(row, [packed], np.array([0]), np.array([0]))
     return float(read.shares[0]), read.cues[0].tolist()
 
 
@@ -75,17 +75,18 @@ def test_an_exchange_without_windows_has_no_constant_share() -> None:
     """Nor does it stop others of its batch from having one."""
     row = profile.empty()
     packed = [recurrence.pack(features(windows)) for windows in ([], [1, 2], [], [1, 3], [])]
-    read = recurrence.update(row, packed, np.zeros(5, dtype=np.intp))
+    read = recurrence.update(row, packed, np.zeros(5, dtype=np.intp), np.arange(5))
     assert read.shares.tolist() == [0.0, 0.0, 0.0, 0.0, 0.0]  # two of five are less than half
-    read = recurrence.update(row, packed[1:4:2], np.zeros(2, dtype=np.intp))
+    read = recurrence.update(row, packed[1:4:2], np.zeros(2, dtype=np.intp), np.arange(2))
     assert read.shares.tolist() == [0.5, 0.5]  # one of the windows came in four of seven
 
 
-def test_rows_do_not_see_each_other() -> None:
-    """The same exchange is new to one subject and old to another."""
+@pytest.mark.parametrize("which", [[0, 0, 0, 0], [0, 1, 2, 3], [3, 0, 0, 1]])
+def test_rows_do_not_see_each_other(which: list[int]) -> None:
+    """The same exchange is new to one subject and old to another, given once or once for each."""
     rows = profile.empty(3)
     packed = recurrence.pack(features([1, 2]))
-    read = recurrence.update(rows, [packed] * 4, np.array([2, 0, 2, 2]))
+    read = recurrence.update(rows, [packed] * 4, np.array([2, 0, 2, 2]), np.array(which))
     assert read.shares.tolist() == [1.0, 0.0, 1.0, 1.0]
     assert rows["shingled"].tolist() == [1.0, 0.0, 3.0]
     assert rows["shingles"].sum(axis=(1, 2)).tolist() == [4, 0, 12]
@@ -151,7 +152,7 @@ def test_hits_of_a_batch_stay_with_their_exchange() -> None:
         recurrence.pack(features(chosen, hits=found))
         for chosen, found in zip(windows, hits, strict=True)
     ]
-    read = recurrence.update(row, packed, np.zeros(4, dtype=np.intp))
+    read = recurrence.update(row, packed, np.zeros(4, dtype=np.intp), np.arange(4))
     tenth = pytest.approx(0.1)
     assert read.cues.tolist() == [[0] * 4, [1.0, tenth, 0, 0], [0] * 4, [0, 0, 0, tenth]]
     assert read.shares.tolist() == pytest.approx([20 / 32] * 4, abs=0.05)

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessage
 
 QUESTION: Any = [{"role": "user", "content": "What is the capital of France?"}]
-TOOL: Any = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
+SCHEMA: Any = {"type": "object", "properties": {}, "additionalProperties": False}
+TOOL: Any = {
+    "type": "function",
+    "function": {"name": "look_up", "strict": True, "parameters": SCHEMA},
+}
 
 
 @pytest.fixture(params=["starlette", "fastapi"])

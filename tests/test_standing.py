@@ -70,6 +70,22 @@ def test_blocks_make_room_for_blocks_when_there_is_nothing_milder_among_the_olde
     assert kept(standings, 8) == [4, 5, 6, 7]
 
 
+def test_standings_of_templates_that_only_show_in_the_texts_are_told_apart() -> None:
+    """Where there is none, no text has to be read for a verdict; what has made room is none."""
+    standings = Standings(3, content=b"\7\7")
+    shown, hidden = b"\7\1" + bytes(14), [b"\7\7" + subject(number)[2:] for number in range(2)]
+    standings.keep(shown, Standing(action=Action.WATCH))
+    assert not standings.by_content
+    for each in hidden:
+        standings.keep(each, Standing(action=Action.WATCH))
+    assert standings.by_content == set(hidden)
+    standings.forget(hidden[1])
+    assert standings.by_content == {hidden[0]}
+    for number in range(3):
+        standings.keep(subject(number), Standing(action=Action.BLOCK))
+    assert not standings.by_content
+
+
 @given(
     st.integers(1, 30),
     st.lists(st.tuples(st.integers(0, 60), st.sampled_from(list(Action))), max_size=120),

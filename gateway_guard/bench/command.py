@@ -99,7 +99,7 @@ def _kept(report: Report, effort: Effort) -> None:
 
 
 def _proxy(report: Report, effort: Effort) -> None:
-    rounds, requests, known = effort.load_rounds, effort.load_requests // 2, -(-effort.known // 4)
+    rounds, requests, known = effort.load_rounds, effort.load_requests // 2, effort.known
     report.proxy = run(measure_proxy(rounds=rounds, requests=requests, known=known))
 
 

@@ -134,8 +134,8 @@ class Ground:
             return set()
         ticket = guard.engine.admit(principal, exchange, PATH.decode(), now)
         guard.engine.settle(ticket, Outcome(status=None, completed=False), now)
-        subjects = [share[0] for share in ticket.shares]
-        return {item.id for item in subjects if item.kind == SubjectKind.TEMPLATE and item.row >= 0}
+        admitted = guard.engine.memory.subjects.admitted
+        return {id_ for kind, id_ in ticket.ids if kind == SubjectKind.TEMPLATE and admitted(id_)}
 
     def floods(self, requests: int) -> Iterator[Call]:
         """Yield junk keys, keys that are good for one request, and templates seen once."""

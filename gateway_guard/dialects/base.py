@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 class ResponseReader(Protocol):
     """Reads one response body as it passes by. Never raises on any bytes, split anywhere."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes are held that have not been read yet."""
+        ...
+
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the decoded (not compressed) response body."""
         ...

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 _COUNTING = (
     "/count_tokens",
     "/count-tokens",
+    "/count-tokens:rawpredict",
     ":counttokens",
+    ":computetokens",
     "/tokenize",
     "/detokenize",
     "/token_counter",
+    "/responses/input_tokens",
+    "/responses/compact",
 )
 _MODEL_NAMES = ("model", "modelId", "model_id", "model_name", "engine")
 _MODEL_IN_PATH = re.compile(r"/(?:models?|engines|deployments)/([^/]+?)(?::[A-Za-z]+)?(?:/|\Z)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from gateway_guard.dialects import anthropic_answers, openai_answers
+from gateway_guard.dialects import anthropic_answers, cohere_answers, openai_answers
 from gateway_guard.dialects.bounds import Budget
 from gateway_guard.dialects.generic_parts import read_message, read_parts
 from gateway_guard.dialects.generic_usage import absorb_usage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Handler = Callable[[object, int, Tally], None]
 
 _MOST_ITEMS = 10_000
-_FINISHES = ("finishreason", "stopreason", "donereason", "completionreason")
+_FINISHES = ("finishreason", "stopreason", "donereason", "completionreason", "stoptype")
 _ANTHROPIC = frozenset(
     {
         "content_block_delta",
@@ -41,8 +41,20 @@ def absorb(data: object, tally: Tally) -> None:
     """Add what a plain JSON value says: a whole answer, a piece of one, or a list of either."""
     items = data[:_MOST_ITEMS] if isinstance(data, list) else [data]
     for index, item in enumerate(items):
-        if isinstance(item, dict):
+        if isinstance(item, dict) and item:
             _absorb_object(item, index, tally)
+    if len(items) > 1:
+        _absorb_sum(items, tally)
+
+
+def _absorb_sum(items: list[object], tally: Tally) -> None:
+    """Add up the tokens where each answer of a list reports its own, as SGLang's do."""
+    reports = [item.get("meta_info") for item in items if isinstance(item, dict)]
+    for name, place in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")):
+        numbers = [report.get(name) for report in reports if isinstance(report, dict)]
+        counts = [number for number in numbers if isinstance(number, int)]
+        if counts:
+            tally.count(**{place: sum(counts)})
 
 
 def _absorb_object(data: dict[str, object], index: int, tally: Tally) -> None:
@@ -51,6 +63,8 @@ def _absorb_object(data: dict[str, object], index: int, tally: Tally) -> None:
         openai_answers.GRAMMAR.absorb_plain(data, tally)
     elif isinstance(kind, str) and kind in _ANTHROPIC:
         anthropic_answers.GRAMMAR.absorb_plain(data, tally)
+    elif cohere_answers.absorb_if_known(data, tally):
+        return
     elif isinstance(kind, str) and kind.startswith("response."):
         _absorb_response_event(kind, data, tally)
     else:
@@ -58,6 +72,7 @@ def _absorb_object(data: dict[str, object], index: int, tally: Tally) -> None:
 
 
 def _absorb_fields(fields: dict[str, object], index: int, tally: Tally) -> None:
+    index = _place(fields, index)
     for name, handler in _HANDLERS.items():
         value = fields.get(name)
         if value:
@@ -70,8 +85,16 @@ def _absorb_fields(fields: dict[str, object], index: int, tally: Tally) -> None:
         tally.failed = True
 
 
+def _place(fields: dict[str, object], index: int) -> int:
+    """Return which prompt of a list is answered: SGLang says it in each piece of a stream."""
+    place = fields.get("index") if "metainfo" in fields else None
+    return place if isinstance(place, int) else index
+
+
 def _absorb_end(fields: dict[str, object], tally: Tally) -> None:
     finish = first(fields, _FINISHES)
+    if isinstance(finish, dict):
+        finish = finish.get("type")
     if isinstance(finish, str):
         tally.finish = finish
 
@@ -151,9 +174,18 @@ def _hear_choices(value: object, index: int, tally: Tally) -> None:
 
 
 def _hear_whole(value: object, index: int, tally: Tally) -> None:
-    """Read the whole text of an answer, which may have been streamed before."""
+    """Read the whole text of an answer, or of each, which may have been streamed before."""
     if isinstance(value, str):
         tally.say_all(index, value)
+    elif isinstance(value, list):
+        for position, text in enumerate(value[:_MOST_ITEMS]):
+            _hear_whole(text, index + position, tally)
+
+
+def _absorb_stop(value: object, index: int, tally: Tally) -> None:
+    del index
+    if isinstance(value, dict):
+        _absorb_end(folded(value), tally)
 
 
 _HANDLERS: dict[str, Handler] = {
@@ -171,6 +203,10 @@ _HANDLERS: dict[str, Handler] = {
     "completion": _hear_each,
     "generation": _hear_each,
     "response": _hear_each,
+    "outputtext": _hear_each,
+    "messagestop": _absorb_stop,
+    "metainfo": _absorb_stop,
+    "details": _absorb_stop,
     "text": _hear_whole,
     "generatedtext": _hear_whole,
 }

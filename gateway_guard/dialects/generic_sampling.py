@@ -39,6 +39,7 @@ _LIMITS = (
     "maxtokenstosample",
     "maxtokencount",
     "maxgenlen",
+    "npredict",
     "numpredict",
 )
 _BUDGETS = ("budgettokens", "thinkingbudget")

@@ -22,8 +22,25 @@ _CONVERSATIONS = frozenset({"messages", "contents"})
 _HISTORY = _CONVERSATIONS | {"chathistory", "history", "conversation", "turns"}
 # A list under one of these names is a list of prompts, each with an answer of its own.
 _LISTS = frozenset(
-    {"input", "inputs", "prompt", "prompts", "queries", "questions", "sentences", "texts"},
+    {
+        "input",
+        "inputids",
+        "inputs",
+        "prompt",
+        "prompts",
+        "prompttokenids",
+        "queries",
+        "questions",
+        "sentences",
+        "text",
+        "text1",
+        "text2",
+        "texts",
+        "tokenids",
+    },
 )
+# Each object of a list under one of these names asks for an answer of its own.
+_REQUESTS = frozenset({"instances", "requests"})
 _JOINED = frozenset({"content", "parts"})
 _PROMPTS = (
     _HISTORY
@@ -38,7 +55,6 @@ _PROMPTS = (
         "query",
         "question",
         "rawprompt",
-        "text",
         "userprompt",
     }
 )
@@ -112,8 +128,17 @@ class Found:
         elif name in _PROMPTS:
             self._lists += name in _CONVERSATIONS and bool(value)
             self._add_prompt(name, value, depth)
+        elif name in _REQUESTS and isinstance(value, list):
+            self._enter(len(value), depth)
+            for item in value:
+                self._look_at_request(item, depth - 1)
         elif name not in _IGNORED:
             self._look_at(value, depth - 1)
+
+    def _look_at_request(self, value: object, depth: int) -> None:
+        lists, turns = self._lists, len(self._turns)
+        self._look_at(value, depth - 1)
+        self._lists += self._lists == lists and len(self._turns) > turns
 
     def _enter(self, count: int, depth: int) -> None:
         self._budget.spend(count)

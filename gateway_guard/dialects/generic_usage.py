@@ -36,6 +36,7 @@ _INPUTS = (
     "promptevalcount",
     "prompttokencount",
     "prompttokens",
+    "tokensevaluated",
 )
 _OUTPUTS = (
     "candidatestokencount",
@@ -46,6 +47,7 @@ _OUTPUTS = (
     "outputtokencount",
     "outputtokens",
     "tokencount",
+    "tokenspredicted",
 )
 _THOUGHTS = "thoughtstokencount"
 _REASONING = ("reasoningtokens", "thinkingtokens", _THOUGHTS)
@@ -53,7 +55,7 @@ _REASONING = ("reasoningtokens", "thinkingtokens", _THOUGHTS)
 
 def absorb_usage(fields: dict[str, object], tally: Tally, depth: int = _MOST_DEPTH) -> None:
     """Count what an object under folded names reports, and the objects in it that may."""
-    thoughts = coerced(fields.get(_THOUGHTS), int)
+    thoughts = _number(fields, (_THOUGHTS,))
     output = _number(fields, _OUTPUTS)
     # Gemini's candidates come without their thoughts; everyone else's output has them in it.
     total = output if output is None or thoughts is None else output + thoughts
@@ -65,5 +67,10 @@ def absorb_usage(fields: dict[str, object], tally: Tally, depth: int = _MOST_DEP
 
 
 def _number(fields: dict[str, object], names: tuple[str, ...]) -> int | None:
-    numbers = (coerced(fields.get(name), int) for name in names)
-    return next((number for number in numbers if number is not None), None)
+    for name in names:
+        value = fields.get(name)
+        if value is not None:
+            number = coerced(value, int)
+            if number is not None:
+                return number
+    return None

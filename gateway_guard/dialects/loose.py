@@ -108,8 +108,8 @@ class _Fitting:
         if mend is not None:
             data = mend(data, self._budget)
         fields = {}
-        for name, options in _fields_of(kind):
-            value = data.get(name)
+        for name, wire_name, options in _fields_of(kind):
+            value = data.get(wire_name)
             made = None if value is None else self._fit(value, options)
             if made is not None:
                 fields[name] = made
@@ -155,9 +155,9 @@ def _fit_scalar(value: object, options: tuple[object, ...]) -> object:
 
 
 @cache
-def _fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
     fields = msgspec.structs.fields(kind)
-    return tuple((field.encode_name, _options_of(field.type)) for field in fields)
+    return tuple((field.name, field.encode_name, _options_of(field.type)) for field in fields)
 
 
 def _options_of(kind: object) -> tuple[Any, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +11,7 @@ from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asi
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_answers import GRAMMAR, Call
+from gateway_guard.dialects.openai_paths import Place
 from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from gateway_guard.dialects.base import Refusal, ResponseReader
 
-_SUFFIX = "/chat/completions"
-_MODEL_IN_PATH = re.compile(r"/(?:engines|deployments)/(.+)/chat/completions\Z")
+_PLACE = Place("/chat/completions")
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -88,7 +87,7 @@ class OpenAIChat:
 
     def recognise(self, path: str) -> bool:
         """Tell from the decoded path, whatever stands before its end."""
-        return path.rstrip("/").endswith(_SUFFIX)
+        return _PLACE.holds(path)
 
     def read_request(self, body: bytes, path: str) -> Exchange | None:
         """Return the exchange, or ``None`` where there are no messages.
@@ -154,7 +153,7 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
         return None
     return Exchange(
         dialect=OpenAIChat.name,
-        model=sampling.model_name(_model_in(path.rstrip("/")) or request.model),
+        model=sampling.model_name(_PLACE.model_in(path) or request.model),
         turns=turns,
         sampling=_sampling(request),
         stream=request.stream is True,
@@ -174,14 +173,6 @@ def _end_user(request: _Request) -> str | None:
     metadata = request.metadata
     named = None if metadata is None else metadata.user_id
     return sampling.end_user_name(request.safety_identifier or request.user or named)
-
-
-def _model_in(path: str) -> str | None:
-    """Return the model that the path names; servers prefer it to the one in the body."""
-    if "/engines/" not in path and "/deployments/" not in path:
-        return None
-    match = _MODEL_IN_PATH.search(path)
-    return match and match[1]
 
 
 def _sampling(request: _Request) -> Sampling:

@@ -87,6 +87,11 @@ class JsonReader(Generic[T]):
         self._body = bytearray()
         self._overflown = False
 
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes are held that have not been read yet."""
+        return len(self._body)
+
     def feed(self, chunk: bytes) -> None:
         """Keep the next bytes; a body over the bound is let go and not read."""
         if self._overflown:
@@ -120,6 +125,11 @@ class StreamReader(Generic[T]):
         self._mark = BATCH_BYTES
         self._skipping = False
         self._started = False
+
+    @property
+    def held_bytes(self) -> int:
+        """Return how many bytes are held that have not been read yet."""
+        return len(self._buffer)
 
     def feed(self, chunk: bytes) -> None:
         """Keep the next bytes; read once there are enough."""

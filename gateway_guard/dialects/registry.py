@@ -8,18 +8,41 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway_guard.dialects.anthropic_messages import AnthropicMessages
+from gateway_guard.dialects.bedrock import BedrockConverse, BedrockInvoke
 from gateway_guard.dialects.bounds import TooLargeError
+from gateway_guard.dialects.cohere_chat import CohereChat
 from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, both_ends, is_dense, thinned
+from gateway_guard.dialects.gemini_generate import GeminiGenerate
+from gateway_guard.dialects.gemini_interactions import GeminiInteractions
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.lenient import UNREADABLE, normalise, normalise_form
+from gateway_guard.dialects.ollama import Ollama
 from gateway_guard.dialects.openai_chat import OpenAIChat
+from gateway_guard.dialects.openai_completions import OpenAICompletions
+from gateway_guard.dialects.openai_embeddings import OpenAIEmbeddings
+from gateway_guard.dialects.openai_responses import OpenAIResponses
+from gateway_guard.dialects.vertex_anthropic import VertexAnthropic
 from gateway_guard.exchange import Exchange, Turn
 
 if TYPE_CHECKING:
     from gateway_guard.dialects.base import Dialect
 
 GENERIC = Generic()
-DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), AnthropicMessages(), GENERIC)
+DIALECTS: tuple[Dialect, ...] = (
+    OpenAIChat(),
+    OpenAIResponses(),
+    OpenAICompletions(),
+    OpenAIEmbeddings(),
+    AnthropicMessages(),
+    GeminiGenerate(),
+    GeminiInteractions(),
+    BedrockConverse(),
+    BedrockInvoke(),
+    VertexAnthropic(),
+    CohereChat(),
+    Ollama(),
+    GENERIC,
+)
 
 _MOST_LENIENT_BYTES = 2**22
 _NAMES = "(?:prompts?|messages|inputs?|contents?|query|question|text)"

@@ -22,6 +22,7 @@ class Tally:
     __slots__ = (
         "_choices",
         "_kept",
+        "_references",
         "_spill",
         "_usage",
         "failed",
@@ -36,9 +37,10 @@ class Tally:
         self.finish: str | None = None
         self.failed = False
         self._choices: dict[int, _Choice] = {}
-        self._spill = _Choice(whole=False)
+        self._spill: _Choice | None = None
         self._kept = 0
         self._usage: dict[str, int] = {}
+        self._references: dict[str, str] = {}
 
     def say(self, index: int, text: str) -> None:
         """Take the next piece of the visible text of a choice."""
@@ -60,6 +62,10 @@ class Tally:
         choice = self._choices.get(index) or self._open(index)
         choice.call(slot, call_id)
 
+    def refer(self, kind: str, reference: str) -> None:
+        """Take an id by which clients may refer to the answer; of each kind the last one counts."""
+        self._references[kind] = reference
+
     def count(
         self,
         input_tokens: int | None = None,
@@ -67,68 +73,92 @@ class Tally:
         reasoning_tokens: int | None = None,
     ) -> None:
         """Take what the upstream reports; a later report replaces an earlier one."""
-        for name, value in (
-            ("input_tokens", input_tokens),
-            ("output_tokens", output_tokens),
-            ("reasoning_tokens", reasoning_tokens),
-        ):
-            if value is not None:
-                self._usage[name] = max(0, min(value, _LARGEST_COUNT))
+        usage = self._usage
+        if input_tokens is not None:
+            usage["input_tokens"] = max(0, min(input_tokens, _LARGEST_COUNT))
+        if output_tokens is not None:
+            usage["output_tokens"] = max(0, min(output_tokens, _LARGEST_COUNT))
+        if reasoning_tokens is not None:
+            usage["reasoning_tokens"] = max(0, min(reasoning_tokens, _LARGEST_COUNT))
 
     def settle(self) -> None:
         """Join the pieces taken since the last call: small strings take ten times the space."""
-        for choice in (*self._choices.values(), self._spill):
+        for choice in self._choices.values():
             self._kept += choice.settle(MOST_CHARS - self._kept)
+        if self._spill is not None:
+            self._spill.settle(0)
 
     def answer(self, digest_key: bytes) -> Answer:
         """Return what was seen in all."""
         self.settle()
-        choices = self._choices.values()
-        digests = (choice.digest(digest_key) for choice in choices)
+        choices = list(self._choices.values())
+        digests = [choice.digest(digest_key) for choice in choices]
+        digests += [text_digest("", digest_key, (name,)) for name in self._references.values()]
+        if self._spill is not None:
+            choices.append(self._spill)
         return Answer(
             output_chars=self.output_chars,
             reasoning_chars=self.reasoning_chars,
-            tool_calls=sum(choice.call_count() for choice in (*choices, self._spill)),
+            tool_calls=sum([choice.call_count() for choice in choices]),
             finish=None if self.finish is None else self.finish[:_MOST_FINISH_CHARS],
             usage=Usage(**self._usage) if self._usage else None,
-            digests=tuple(digest for digest in digests if digest is not None),
+            digests=tuple([digest for digest in digests if digest is not None]),
             failed=self.failed,
         )
 
     def _open(self, index: int) -> _Choice:
-        if len(self._choices) >= MOST_CHOICES:
-            return self._spill
-        return self._choices.setdefault(index, _Choice(whole=True))
+        if len(self._choices) < MOST_CHOICES:
+            return self._choices.setdefault(index, _Choice(whole=True))
+        if self._spill is None:
+            self._spill = _Choice(whole=False)
+        return self._spill
+
+
+class _Calls:
+    """The tool calls of one choice: ids, and slots of those that came with or without one."""
+
+    __slots__ = ("ids", "named", "nameless")
+
+    def __init__(self) -> None:
+        self.ids: dict[str, None] = {}
+        self.named: set[int] = set()
+        self.nameless: set[int] = set()
+
+    def take(self, slot: int, call_id: str | None) -> None:
+        if len(self.ids) + len(self.nameless) >= MOST_CALLS:
+            return
+        if call_id:
+            self.ids[call_id] = None
+            self.named.add(slot)
+        elif slot not in self.named:
+            self.nameless.add(slot)
+
+    def count(self) -> int:
+        return len(self.ids) + len(self.nameless - self.named)
 
 
 class _Choice:
     """One of the answers drawn for a request."""
 
-    __slots__ = ("_calls", "_chars", "_named", "_nameless", "_texts", "_whole", "pieces")
+    __slots__ = ("_calls", "_chars", "_texts", "_whole", "pieces")
 
     def __init__(self, *, whole: bool) -> None:
         self.pieces: list[str] = []
         self._texts: list[str] = []
         self._chars = 0
         self._whole = whole
-        self._calls: dict[str, None] = {}
-        self._named: set[int] = set()
-        self._nameless: set[int] = set()
+        self._calls: _Calls | None = None
 
     def length(self) -> int:
         return self._chars + sum(map(len, self.pieces))
 
     def call(self, slot: int, call_id: str | None) -> None:
-        if len(self._calls) + len(self._nameless) >= MOST_CALLS:
-            return
-        if call_id:
-            self._calls[call_id] = None
-            self._named.add(slot)
-        elif slot not in self._named:
-            self._nameless.add(slot)
+        if self._calls is None:
+            self._calls = _Calls()
+        self._calls.take(slot, call_id)
 
     def call_count(self) -> int:
-        return len(self._calls) + len(self._nameless - self._named)
+        return 0 if self._calls is None else self._calls.count()
 
     def settle(self, room: int) -> int:
         """Keep the new pieces where there is room for them; return how many characters they are."""
@@ -146,6 +176,7 @@ class _Choice:
         return len(text)
 
     def digest(self, key: bytes) -> bytes | None:
-        if not self._whole or not (self._chars or self._calls):
+        ids = () if self._calls is None else tuple(self._calls.ids)
+        if not self._whole or not (self._chars or ids):
             return None
-        return text_digest("".join(self._texts), key, tuple(self._calls))
+        return text_digest("".join(self._texts), key, ids)

@@ -13,31 +13,32 @@ if TYPE_CHECKING:
 
     from gateway_guard.features.cues import CueBook, CueMatch
     from gateway_guard.features.reading import Piece, Reading
+    from gateway_guard.features.survey import Text
 
 MOST_HITS_IN_A_TEXT = 8
 _SENTENCE_END = re.compile(rb"[.!?:;\n]")
 
 
 def cue_hits(
-    reading: Reading, roles: Sequence[str], book: CueBook, seeds: Sequence[int]
+    reading: Reading, texts: Sequence[Text], book: CueBook, seeds: Sequence[int]
 ) -> dict[int, tuple[CueHit, ...]]:
     """Return the cue hits of each text that has any, at most ``MOST_HITS_IN_A_TEXT`` of each.
 
-    ``roles`` are those of the texts read. ``seeds`` hold one per family: a window hashes to another
+    ``texts`` are those that were read. ``seeds`` hold one per family: a window hashes to another
     value in each, and to another than its shingle, so that none is counted twice in one request.
     """
     suspects = book.suspects(reading.buffer)
     found: dict[int, tuple[CueHit, ...]] = {}
-    for text, role in enumerate(roles if suspects else ()):
-        matches = _matches(reading, text, book, suspects)
+    for number, text in enumerate(texts if suspects else ()):
+        matches = _matches(reading, number, book, suspects)
         hits: dict[CueHit, None] = {}
         for piece, match in matches:
             shingle = reading.words.stretch(_around(reading, piece, match), seeds[match.family])
-            hits[CueHit(match.family, shingle, role == "tool")] = None
+            hits[CueHit(match.family, shingle, text.role == "tool")] = None
             if len(hits) == MOST_HITS_IN_A_TEXT:
                 break
         if hits:
-            found[text] = tuple(hits)
+            found[number] = tuple(hits)
     return found
 
 

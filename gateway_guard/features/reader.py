@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 import msgspec
-from xxhash import xxh3_64_intdigest
 
+from gateway_guard.features.anchors import AnchorReader, digest
 from gateway_guard.features.cues import cue_book
 from gateway_guard.features.hits import cue_hits
 from gateway_guard.features.normalise import prepare
@@ -15,7 +15,7 @@ from gateway_guard.features.reading import Reading, longest_buffer, read_texts
 from gateway_guard.features.sampling import MOST_TEXTS, chosen
 from gateway_guard.features.seeds import Seeds
 from gateway_guard.features.survey import survey
-from gateway_guard.features.types import Anchors, Features
+from gateway_guard.features.types import Features
 from gateway_guard.features.windows import WindowHasher
 
 if TYPE_CHECKING:
@@ -23,21 +23,47 @@ if TYPE_CHECKING:
 
     from gateway_guard.exchange import Exchange
     from gateway_guard.features.survey import Known, Survey, Text
-    from gateway_guard.features.types import Cue, CueHit
+    from gateway_guard.features.types import Anchors, Cue, CueHit
+    from gateway_guard.features.windows import Hashes
 
 MOST_HITS = 16
-_ANCHOR_WORDS = 6
-_LEAST_BODY_WORDS = 2 * _ANCHOR_WORDS
-_LEAST_SYSTEM_WORDS = 8
-"""Shorter system texts, such as "You are a helpful assistant.", tell nothing apart."""
-_MOST_SYSTEMS = 4
-_SYSTEMS_REMEMBERED = 2048
 _LISTED = 1 << 14
 """List entries are looked for in so many bytes; looking at every line costs more than reading."""
 _ENTRY = re.compile(
     rb"\n[ \t]*(?:[-*+][ \t]|(?:\(|q|question |problem |task |item |#)?\d{1,3}[.):,][^\d])",
     re.IGNORECASE,
 )
+
+
+class Draft:
+    """An exchange between the look at its texts and its features."""
+
+    __slots__ = (
+        "anchors",
+        "body_hash",
+        "found",
+        "hits",
+        "items",
+        "reading",
+        "shingles",
+        "text_hashes",
+        "texts",
+    )
+
+    reading: Reading
+    shingles: Hashes
+    hits: dict[int, tuple[CueHit, ...]]
+    body_hash: int
+    items: int
+
+    def __init__(
+        self, found: Survey, texts: list[Text], anchors: Anchors, text_hashes: tuple[int, ...]
+    ) -> None:
+        """Begin with what the survey has found; ``text_hashes`` are those of its ``Features``."""
+        self.found = found
+        self.texts = texts
+        self.anchors = anchors
+        self.text_hashes = text_hashes
 
 
 class FeatureReader:
@@ -49,38 +75,69 @@ class FeatureReader:
         self._budget = budget
         self._hasher = WindowHasher(self._seeds.numbers, longest=longest_buffer(budget))
         self._book = cue_book()
-        self._systems: dict[int, int | None] = {}
+        self._anchors = AnchorReader(self._seeds, self._read, budget)
         prepare()
 
+    def anchors(self, exchange: Exchange) -> Anchors:
+        """Return under which hashes an exchange meets others, without reading all of it."""
+        return self._anchors.find(exchange.turns)
+
     def read(self, exchange: Exchange, known: Known) -> Features:
-        """Return the features of an exchange.
+        """Return the features of one exchange.
 
         ``known`` is given the hash of a text and returns the cue hits remembered with it, ``None``
         where the key has not shown that text before. Known texts are not read again, save the
         newest user text.
         """
+        draft = self.survey(exchange, known, self.anchors(exchange))
+        self.read_drafts([draft])
+        return self.features(draft, known)
+
+    def survey(self, exchange: Exchange, known: Known, anchors: Anchors) -> Draft:
+        """Tell which texts of an exchange are to be read; ``anchors`` are its own."""
         found = survey(exchange.turns, self._seeds.text, known)
         texts = self._select(found)
-        reading = self._read(texts, self._budget)
-        hits = cue_hits(reading, [text.role for text in texts], self._book, self._seeds.cues)
-        body = found.body
+        return Draft(found, texts, anchors, _text_hashes(found, texts))
+
+    def read_drafts(self, drafts: Sequence[Draft]) -> None:
+        """Read the texts of many exchanges, step by step.
+
+        A step that is done for all of them before the next finds its code and tables in the
+        processor's caches, which is worth half of the time.
+        """
+        for draft in drafts:
+            draft.reading = self._read(draft.texts, self._budget)
+        for draft in drafts:
+            draft.shingles = draft.reading.shingles()
+        book, seeds = self._book, self._seeds.cues
+        for draft in drafts:
+            draft.hits = cue_hits(draft.reading, draft.texts, book, seeds)
+        for draft in drafts:
+            body = draft.found.body
+            draft.body_hash = self._body_hash(body, draft.reading)
+            draft.items = 1 if body is None else _items(draft.reading)
+
+    def features(self, draft: Draft, known: Known) -> Features:
+        """Return the features of an exchange whose texts were read; ``known`` as for ``read``."""
+        found, hits = draft.found, draft.hits
+        system_hits = [hit for text in found.systems for hit in known(text) or ()]
         return Features(
             chars=found.chars,
             new_chars=found.new_chars,
             system_chars=found.system_chars,
             constant_chars=found.constant_chars,
-            body_chars=0 if body is None else len(body.content),
+            body_chars=0 if found.body is None else len(found.body.content),
             turns=found.turns,
             tool_turns=found.tool_turns,
             images=found.images,
-            items=1 if body is None else _items(reading),
-            unspaced=reading.unspaced,
-            anchors=self._anchors(found, texts, reading),
-            body_hash=self._body_hash(body, reading),
-            shingles=reading.shingles(),
-            hits=_joint_hits(hits, found) if hits or found.system_hits else (),
-            text_hashes=_text_hashes(found, texts),
-            new_hits=_new_hits(hits, texts),
+            items=draft.items,
+            unspaced=draft.reading.unspaced,
+            anchors=draft.anchors,
+            body_hash=draft.body_hash,
+            shingles=draft.shingles,
+            hits=_joint_hits(hits, system_hits) if hits or system_hits else (),
+            text_hashes=draft.text_hashes,
+            new_hits=_new_hits(hits, draft.texts),
         )
 
     def _select(self, found: Survey) -> list[Text]:
@@ -93,55 +150,13 @@ class FeatureReader:
     def _read(self, texts: Sequence[Text], budget: int) -> Reading:
         return read_texts(texts, self._hasher, budget=budget, seed=self._seeds.place)
 
-    def _anchors(self, found: Survey, texts: Sequence[Text], reading: Reading) -> Anchors:
-        """Return the anchors of a request whose newest user text, if any, was read first."""
-        system = self._system(found, texts, reading) if found.leading else None
-        if found.body is None:
-            return Anchors(system)
-        first, last = reading.span(0)
-        if last - first < _LEAST_BODY_WORDS:
-            return Anchors(system)
-        stretch = reading.words.stretch
-        head = stretch((first, first + _ANCHOR_WORDS), self._seeds.head)
-        return Anchors(system, head, stretch((last - _ANCHOR_WORDS, last), self._seeds.tail))
-
     def _body_hash(self, body: Text | None, reading: Reading) -> int:
         """Return what identifies the newest user text; one too long counts as it was spelled."""
         if body is None:
-            return _digest((), self._seeds.body)
+            return digest((), self._seeds.body)
         if reading.is_whole(0):
             return reading.words.stretch(reading.span(0), self._seeds.body)
-        return _digest((body.hash,), self._seeds.body)
-
-    def _system(self, found: Survey, texts: Sequence[Text], reading: Reading) -> int | None:
-        """Return the anchor of the leading system texts, from memory where they were seen."""
-        leading = found.leading[:_MOST_SYSTEMS]
-        key = leading[0].hash if len(leading) == 1 else _digest([t.hash for t in leading], 0)
-        if key not in self._systems:
-            if len(self._systems) >= _SYSTEMS_REMEMBERED:
-                del self._systems[next(iter(self._systems))]
-            self._systems[key] = self._system_anchor(leading, texts, reading)
-        return self._systems[key]
-
-    def _system_anchor(
-        self, leading: Sequence[Text], texts: Sequence[Text], reading: Reading
-    ) -> int | None:
-        """Return the anchor of system texts, each from its share of a budget of their own."""
-        budget, count, hashes = self._budget // _MOST_SYSTEMS, 0, []
-        for text in leading:
-            if text in texts and len(text.raw) <= budget:
-                source, (first, last) = reading, reading.span(texts.index(text))
-            else:
-                source = self._read([text], budget)
-                first, last = source.span(0)
-            count += last - first
-            hashes.append(source.words.stretch((first, last), self._seeds.system))
-        return _digest(hashes, self._seeds.system) if count >= _LEAST_SYSTEM_WORDS else None
-
-
-def _digest(hashes: Sequence[int], seed: int) -> int:
-    """Return one hash of several."""
-    return xxh3_64_intdigest(b"".join([part.to_bytes(8) for part in hashes]), seed)
+        return digest((body.hash,), self._seeds.body)
 
 
 def _items(reading: Reading) -> int:
@@ -170,15 +185,15 @@ def _text_hashes(found: Survey, texts: Sequence[Text]) -> tuple[int, ...]:
     return tuple(found.hashes[::-1])
 
 
-def _joint_hits(hits: dict[int, tuple[CueHit, ...]], found: Survey) -> tuple[CueHit, ...]:
+def _joint_hits(
+    hits: dict[int, tuple[CueHit, ...]], system_hits: Sequence[CueHit]
+) -> tuple[CueHit, ...]:
     """Return the hits of a request: the first text's, known system texts', then the others'.
 
     The same words count once: as constant where a known system text has them, and as the caller's
     own rather than a tool's.
     """
-    system = [
-        msgspec.structs.replace(hit, from_tool=False, constant=True) for hit in found.system_hits
-    ]
+    system = [msgspec.structs.replace(hit, from_tool=False, constant=True) for hit in system_hits]
     later = [hit for at, of_text in hits.items() if at for hit in of_text]
     joint: dict[tuple[Cue, int], CueHit] = {}
     for hit in (*hits.get(0, ()), *system, *later):

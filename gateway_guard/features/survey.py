@@ -8,10 +8,11 @@ import msgspec
 from xxhash import xxh3_64_intdigest
 
 from gateway_guard.exchange import Role, Turn
-from gateway_guard.features.types import CueHit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from gateway_guard.features.types import CueHit
 
     Known = Callable[[int], tuple[CueHit, ...] | None]
 
@@ -32,15 +33,14 @@ class Text(msgspec.Struct, gc=False):
 class Survey(msgspec.Struct):
     """The texts of a request, sorted and counted; every list runs from the newest to the oldest.
 
-    ``body`` is the newest user text, ``others`` are the other texts not seen before, each once, and
-    ``leading`` the system texts that the request begins with. ``hashes`` stand for all texts.
+    ``body`` is the newest user text, ``others`` are the other texts not seen before, each once.
+    ``hashes`` stand for all texts, ``systems`` for the system texts that are known.
     """
 
     body: Text | None = None
     others: list[Text] = []
-    leading: list[Text] = []
     hashes: list[int] = []
-    system_hits: list[CueHit] = []
+    systems: list[int] = []
     chars: int = 0
     new_chars: int = 0
     system_chars: int = 0
@@ -78,10 +78,9 @@ def survey(turns: Sequence[Turn], seed: int, known: Known) -> Survey:
             elif is_new:
                 others.append(text)
             if role == "system":
-                _add_system(found, text, hits)
+                _add_system(found, text, is_known=hits is not None)
         hashes.append(text_hash)
     found.chars = chars
-    found.leading = _leading(listed, found.leading)
     return found
 
 
@@ -93,23 +92,12 @@ def _count_turns(found: Survey, turns: Sequence[Turn]) -> None:
     found.images = sum([turn.images for turn in turns])
 
 
-def _add_system(found: Survey, text: Text, hits: tuple[CueHit, ...] | None) -> None:
+def _add_system(found: Survey, text: Text, *, is_known: bool) -> None:
     """Count a system text; the cues of a known one belong to the request without being read."""
     found.system_chars += len(text.content)
-    found.leading.append(text)
-    if hits is not None:
+    if is_known:
         found.constant_chars += len(text.content)
-        found.system_hits += hits
-
-
-def _leading(turns: Sequence[Turn], system: list[Text]) -> list[Text]:
-    """Return the system texts before any other turn, in the order of the request."""
-    count = 0
-    for turn in turns:
-        if turn.role != "system":
-            break
-        count += bool(turn.text)
-    return system[: -count - 1 : -1]
+        found.systems.append(text.hash)
 
 
 def joined(turns: Sequence[Turn]) -> list[Turn]:

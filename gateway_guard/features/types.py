@@ -44,7 +44,7 @@ class Anchors(msgspec.Struct, frozen=True, gc=False):
     tail: int | None = None
 
 
-class Features(msgspec.Struct, frozen=True):
+class Features(msgspec.Struct, frozen=True, gc=False):
     """One request in numbers.
 
     Characters count as Unicode code points. ``new_chars`` are those of texts this key had not shown

@@ -36,11 +36,11 @@ _TRUE = b"\1"
 
 _ASCII = 0x80
 _WEIGHTLESS = 0xFF
-_SEPARATORS = bytes(byte for byte in range(_ASCII) if not chr(byte).isalnum())
+SEPARATORS = bytes(byte for byte in range(_ASCII) if not chr(byte).isalnum())
 _UNSPACED_LEAD = 0xE0
 _SEPARATOR_CLASS = 0
 _CLASSES = bytes(
-    _SEPARATOR_CLASS if byte in _SEPARATORS else 2 if _UNSPACED_LEAD <= byte < _WEIGHTLESS else 1
+    _SEPARATOR_CLASS if byte in SEPARATORS else 2 if _UNSPACED_LEAD <= byte < _WEIGHTLESS else 1
     for byte in range(0x100)
 )
 """0 for separators, 1 for letters, 2 where a character begins that is a word of its own."""
@@ -94,7 +94,7 @@ class WindowHasher:
         """
         classes = np.frombuffer(buffer.translate(_CLASSES), np.uint8)
         starts, offsets = _spaced_words(classes) if spaced else _unspaced_words(classes)
-        letters = buffer.translate(self._letters, _SEPARATORS)
+        letters = buffer.translate(self._letters, SEPARATORS)
         weighted = np.frombuffer(letters, np.uint8) * self._powers[: len(letters)]
         return Words(starts, offsets, np.add.accumulate(weighted).take(offsets), letters)
 

@@ -9,16 +9,19 @@ that nothing of one client's exchange can reach another's.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Final, cast
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import aiohttp
 import httpx
 from yarl import URL
 
-from gateway_guard.proxy.bodies import BufferedBody
+from gateway_guard.proxy.bodies import AnswerBody, BufferedBody
+from gateway_guard.proxy.messages import ReceivedResponse, fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Sequence
 
     from gateway_guard.proxy.options import ProxyOptions
 
@@ -29,7 +32,10 @@ DNS_CACHE_SECONDS: Final = 30
 LONGEST_FIELD_BYTES: Final = 65_536
 # aiohttp warns of more in one piece, since it would be written without a break.
 LARGEST_WRITE_BYTES: Final = 1_048_576
-ADDED_BY_AIOHTTP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+ADDED_BY_AIOHTTP: Final = frozenset({"user-agent", "accept", "accept-encoding", "content-type"})
+URLS_KEPT: Final = 256
+LONGEST_KEPT_BYTES: Final = 200
+TIMEOUTS_KEPT: Final = 16
 
 # The first that fits is taken. Messages stay behind: aiohttp's can carry the URL, and that a key.
 ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = (
@@ -42,6 +48,14 @@ ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = 
 )
 
 
+class Origin(NamedTuple):
+    """Where requests go: a URL of httpx, and the parts of it that say where."""
+
+    url: httpx.URL
+    scheme: str
+    authority: str
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Send requests over a pool of aiohttp's connections, opened with the first request.
 
@@ -52,6 +66,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def __init__(self, options: ProxyOptions) -> None:
         self._max_connections = options.max_connections
         self._session: aiohttp.ClientSession | None = None
+        self._origin = Origin(httpx.URL(), "", "")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the answer as soon as its head has come.
@@ -61,20 +76,29 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
         """
         session = self._session or self._open(request)
+        headers = text_headers(fields_of(request))
+        seconds = request.extensions.get("timeout", {})
         try:
             response = await session.request(
                 request.method,
-                target_url(request),
-                headers=text_headers(request.headers.raw),
+                self._url(request),
+                headers=headers,
+                skip_auto_headers=lacking(headers),
                 data=payload(cast("httpx.AsyncByteStream", request.stream)),
-                timeout=client_timeout(request.extensions.get("timeout", {})),
+                timeout=client_timeout(*map(seconds.get, ("connect", "pool", "read"))),
                 allow_redirects=False,
             )
         except aiohttp.ClientError as error:
             raise translated(error) from None
-        return httpx.Response(
-            response.status, headers=response.raw_headers, stream=ResponseBody(response)
-        )
+        return ReceivedResponse(response.status, response.raw_headers, ResponseBody(response))
+
+    def _url(self, request: httpx.Request) -> URL:
+        """Return the URL with the target's own bytes, which yarl would otherwise requote."""
+        url, origin = request.url, self._origin
+        if url is not origin.url:
+            # A proxy asks for the same object every time, and to take it apart takes its time.
+            origin = self._origin = Origin(url, url.scheme, url.netloc.decode("ascii"))
+        return target_url(origin, request.extensions.get("target", url.raw_path))
 
     def _open(self, request: httpx.Request) -> aiohttp.ClientSession:
         """Open the pool, with httpx's idea of which certificates are trusted."""
@@ -88,7 +112,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=ADDED_BY_AIOHTTP,
             auto_decompress=False,
             trust_env=False,
             max_line_size=LONGEST_FIELD_BYTES,
@@ -103,49 +126,78 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             self._session = None
 
 
-class ResponseBody(httpx.AsyncByteStream):
+class ResponseBody(AnswerBody):
     """The body of an answer, piece by piece as it comes, the upstream's chunks kept apart."""
+
+    __slots__ = ("_content", "_response")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._content = response.content
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield pieces that are not empty."""
-        content = self._response.content
+    @property
+    def is_over(self) -> bool:
+        """Whether the body was read to its end."""
+        return self._content.at_eof()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return itself: a body that streams can be read once."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece that is not empty."""
+        content = self._content
         try:
             while not content.at_eof():
                 piece, _ = await content.readchunk()
                 if piece:
-                    yield piece
+                    return piece
         except aiohttp.ClientError as error:
             raise translated(error) from None
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Close the connection, unless the body was read to its end and it is back in the pool."""
         self._response.close()
 
 
-def target_url(request: httpx.Request) -> URL:
-    """Return the URL with the target's own bytes, which yarl would otherwise requote."""
-    url = request.url
-    target: bytes = request.extensions.get("target", url.raw_path)
+def target_url(origin: Origin, target: bytes) -> URL:
+    """Return the URL of a target, a path with or without a query."""
+    if b"?" in target or len(target) > LONGEST_KEPT_BYTES:
+        return build_url(origin.scheme, origin.authority, target)
+    return kept_url(origin.scheme, origin.authority, target)
+
+
+def build_url(scheme: str, authority: str, target: bytes) -> URL:
+    """Put a URL together."""
     path, _, query = target.decode("ascii").partition("?")
     return URL.build(
-        scheme=url.scheme,
-        authority=url.netloc.decode("ascii"),
-        path=path,
-        query_string=query,
-        encoded=True,
+        scheme=scheme, authority=authority, path=path, query_string=query, encoded=True
     )
 
 
-def text_headers(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+# Clients call few paths, again and again. A query is a client's own, and there may be a key in it.
+kept_url = lru_cache(maxsize=URLS_KEPT)(build_url)
+
+
+def text_headers(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """Return the fields as the text that aiohttp encodes again, as UTF-8.
 
     Raises:
         httpx.LocalProtocolError: if a field would not come out of that unchanged.
 
     """
+    # All at once is faster than one by one. The break cannot be within a field that arrived.
+    joined = b"\n".join(chain.from_iterable(raw))
+    if joined.isascii() and b"transfer-encoding" not in joined:
+        parts = joined.decode("ascii").split("\n")
+        if len(parts) == len(raw) * 2:
+            return list(zip(parts[::2], parts[1::2], strict=True))
+    return each_as_text(raw)
+
+
+def each_as_text(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Return the fields as text, save the transfer coding."""
     try:
         # aiohttp frames the body itself: it chunks exactly what comes without a length.
         return [
@@ -158,22 +210,29 @@ def text_headers(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
         raise httpx.LocalProtocolError(message) from None
 
 
+def lacking(headers: list[tuple[str, str]]) -> frozenset[str] | None:
+    """Return the fields that aiohttp would add; to be told costs it more than to see them there."""
+    return ADDED_BY_AIOHTTP.difference([name for name, _ in headers]) or None
+
+
 def payload(
     stream: httpx.AsyncByteStream,
-) -> bytes | io.BytesIO | AsyncIterator[bytes] | None:
+) -> aiohttp.BytesPayload | io.BytesIO | AsyncIterator[bytes] | None:
     """Return the body in the form that costs aiohttp least."""
     if not isinstance(stream, BufferedBody):
         return stream.__aiter__()
     if len(stream.content) > LARGEST_WRITE_BYTES:
         return io.BytesIO(stream.content)
-    return stream.content or None
+    return aiohttp.BytesPayload(stream.content) if stream.content else None
 
 
-def client_timeout(seconds: dict[str, float]) -> aiohttp.ClientTimeout:
+@lru_cache(maxsize=TIMEOUTS_KEPT)
+def client_timeout(
+    connect: float | None, pool: float | None, read: float | None
+) -> aiohttp.ClientTimeout:
     """Translate httpx's time-outs. Waiting for a connection and making it are one for aiohttp."""
-    connect, pool = seconds.get("connect"), seconds.get("pool")
     both = None if connect is None or pool is None else connect + pool
-    return aiohttp.ClientTimeout(connect=both, sock_connect=connect, sock_read=seconds.get("read"))
+    return aiohttp.ClientTimeout(connect=both, sock_connect=connect, sock_read=read)
 
 
 def translated(error: aiohttp.ClientError) -> httpx.TransportError:

@@ -60,6 +60,7 @@ def create_proxy(
     app.router.redirect_slashes = False
     # What no route matches: a pattern would have to match every path, a newline's "%0A" included.
     app.router.default = Forwarder(parse_upstream(upstream), transport, options, readiness)
+    app.user_middleware.append(Middleware(Shortcut, proxy=app))
     return app
 
 
@@ -94,3 +95,22 @@ class Health:
         }
         response = JSONResponse(content, 503 if draining else 200, {"cache-control": "no-store"})
         await response(scope, receive, send)
+
+
+class Shortcut:
+    """Lead requests past Starlette's routing, unless somebody has given the proxy something there.
+
+    Starlette prepares to look up routes and handlers of exceptions, of which there are none.
+    """
+
+    def __init__(self, app: ASGIApp, proxy: Starlette) -> None:
+        self.app = app
+        self.proxy = proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on to the router's default, or to whatever comes before it."""
+        proxy = self.proxy
+        if scope["type"] != "http" or proxy.router.routes or proxy.exception_handlers:
+            await self.app(scope, receive, send)
+        else:
+            await proxy.router.default(scope, receive, send)

@@ -1,7 +1,8 @@
-"""Request bodies as they are handed to a transport."""
+"""Bodies as they are handed to a transport, and as one may hand them back."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import httpx
@@ -48,3 +49,14 @@ class StreamedBody(httpx.AsyncByteStream):
             if piece is None:
                 raise StopAsyncIteration
         return piece
+
+
+class AnswerBody(httpx.AsyncByteStream, ABC):
+    """The body of an answer that can say at once whether anything follows what was read."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def is_over(self) -> bool:
+        """Whether the body was read to its end."""

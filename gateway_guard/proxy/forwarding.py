@@ -20,8 +20,10 @@ from gateway_guard.proxy.answers import (
     failure_response,
     refuse_websocket,
 )
-from gateway_guard.proxy.bodies import BufferedBody, StreamedBody
+from gateway_guard.proxy.bodies import AnswerBody, BufferedBody, StreamedBody
 from gateway_guard.proxy.headers import framed, request_headers, response_headers
+from gateway_guard.proxy.messages import ForwardedRequest, fields_of
+from gateway_guard.proxy.watching import Watch, Watches
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -52,6 +54,7 @@ class Forwarder:
     readiness: Readiness
     timeout: dict[str, float] = field(init=False)
     addresses: Addresses = field(init=False)
+    watches: Watches = field(init=False, default_factory=Watches)
 
     def __post_init__(self) -> None:
         """Prepare what every request needs."""
@@ -79,18 +82,18 @@ class Forwarder:
         shown = {"code": failure.code, "status": failure.status, "error": kind}
         instruments.seldom("warning", "proxy_problem", (failure.code, kind), **shown)
 
-    def request(self, scope: Scope, body: BufferedBody | StreamedBody) -> httpx.Request:
+    def request(self, scope: Scope, body: BufferedBody | StreamedBody) -> ForwardedRequest:
         """Build the request to the upstream: the client's bytes under the upstream's name."""
         client = scope.get("client")
         _, trusted = self.addresses.peer(client[0] if client else None)
         headers = request_headers(scope, self.upstream.host, peer_is_trusted=trusted)
         length = len(body.content) if isinstance(body, BufferedBody) else None
-        return httpx.Request(
+        return ForwardedRequest(
             scope["method"],
             self.upstream.origin,
-            headers=framed(headers, scope["method"], length),
-            stream=body,
-            extensions={"target": self.upstream.prefix + target(scope), "timeout": self.timeout},
+            framed(headers, scope["method"], length),
+            body,
+            {"target": self.upstream.prefix + target(scope), "timeout": self.timeout},
         )
 
     def _refusal(self, scope: Scope) -> Failure | None:
@@ -117,6 +120,7 @@ class Relay:
         "_send",
         "_task",
         "_watch",
+        "_whole",
     )
 
     def __init__(self, forwarder: Forwarder, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,8 +129,9 @@ class Relay:
         self._receive = receive
         self._send = send
         self._task: asyncio.Task[Any] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watch: Watch | None = None
         self._left = False
+        self._whole = False
 
     async def run(self) -> None:
         """Forward the request; return at once when the client leaves.
@@ -151,7 +156,9 @@ class Relay:
         finally:
             self._task = None
             if self._watch is not None:
-                self._watch.cancel()
+                self._forwarder.watches.end(self._watch)
+                # Each knows the other; so they need not be found by a garbage collection.
+                self._watch = None
 
     async def _exchange(self, message: Message) -> None:
         """Send the request, then pass the answer on."""
@@ -162,19 +169,24 @@ class Relay:
             if not self._left:
                 await self._fail(error)
             return
+        # Not the response's own "aclose", which does little more than this.
+        stream = cast("httpx.AsyncByteStream", response.stream)
         try:
-            await self._answer(response)
+            await self._answer(response, stream)
         finally:
-            await response.aclose()
+            await stream.aclose()
 
-    async def _answer(self, response: httpx.Response) -> None:
+    async def _answer(self, response: httpx.Response, stream: httpx.AsyncByteStream) -> None:
         """Pass the answer on, each piece as it comes."""
-        status, send = response.status_code, self._send
-        headers = response_headers(response.headers.raw, status)
+        status, send, over = response.status_code, self._send, False
+        headers = response_headers(fields_of(response), status)
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        async for piece in cast("httpx.AsyncByteStream", response.stream):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        body = stream if isinstance(stream, AnswerBody) else None
+        async for piece in stream:
+            over = body is not None and body.is_over
+            await send({"type": "http.response.body", "body": piece, "more_body": not over})
+        if not over:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _fail(self, error: httpx.TransportError) -> None:
         """Say that the upstream did not answer."""
@@ -187,12 +199,12 @@ class Relay:
         first = message.get("body", b"")
         if message.get("more_body", False):
             return StreamedBody(first, self._next_piece)
-        self._watch = asyncio.create_task(self._watch_client())
+        self._watch_client()
         return BufferedBody(first)
 
     async def _next_piece(self) -> bytes | None:
         """Wait for the next piece of the body; at its end begin to watch the client instead."""
-        if self._watch is not None:
+        if self._whole:
             return None
         message = await self._receive()
         if message["type"] == "http.disconnect":
@@ -200,15 +212,17 @@ class Relay:
             reason = "the client left"
             raise httpx.WriteError(reason)
         if not message.get("more_body", False):
-            self._watch = asyncio.create_task(self._watch_client())
+            self._watch_client()
         piece: bytes = message.get("body", b"")
         return piece
 
-    async def _watch_client(self) -> None:
-        """Wait until the client leaves, then end the forwarding."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._leave()
+    def _watch_client(self) -> None:
+        """Watch, now that the request is whole, whether its client leaves before the answer."""
+        self._whole = True
+        # A transport may still hold the body when the answer is long over.
+        if self._task is not None:
+            self._watch = Watch(self._receive, self._leave)
+            self._forwarder.watches.begin(self._watch)
 
     def _leave(self) -> None:
         """Cancel what is under way at the upstream: nobody waits for it any more."""
@@ -229,12 +243,13 @@ def raw_path(scope: Scope) -> bytes:
 
 def target(scope: Scope) -> bytes:
     """Return path and query as they came."""
-    query: bytes = scope["query_string"]
-    return raw_path(scope) + b"?" + query if query else raw_path(scope)
+    path, query = raw_path(scope), scope["query_string"]
+    return path + b"?" + query if query else path
 
 
 def is_websocket_handshake(scope: Scope) -> bool:
     """Say whether a plain request asks for a websocket, where the server itself speaks none."""
-    return any(
-        name == b"upgrade" and b"websocket" in value.lower() for name, value in scope["headers"]
-    )
+    for name, value in scope["headers"]:
+        if name == b"upgrade" and b"websocket" in value.lower():
+            return True
+    return False

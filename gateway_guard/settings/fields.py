@@ -53,6 +53,7 @@ KEY_SOURCE_PRESETS: Final = {
 
 _TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _KEY_SOURCE: Final = re.compile(r"\?[A-Za-z0-9_.~-]+|" + _TOKEN.pattern)
+_IMPORTABLE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 _JITTER_SWITCH: Final = {"on": 0.1, "true": 0.1, "yes": 0.1, "off": 0.0, "false": 0.0, "no": 0.0}
 _STEPS: Final = ("slow", "slower", "slowest")
@@ -93,6 +94,17 @@ def _parse_header_name(value: object) -> str | None:
     name = str(value).strip().lower()
     if not _TOKEN.fullmatch(name):
         message = "not the name of a header"
+        raise ValueError(message)
+    return name
+
+
+def _parse_importable(value: object) -> str | None:
+    """Return the name of something in a module."""
+    if value is None:
+        return None
+    name = str(value).strip()
+    if not _IMPORTABLE.fullmatch(name):
+        message = "not the name of something in a module"
         raise ValueError(message)
     return name
 
@@ -181,6 +193,11 @@ KeySources = Annotated[
     tuple[str, ...],
     BeforeValidator(_parse_key_sources),
     Kind("comma list", "write it like authorization,x-api-key,?key or litellm", _join),
+]
+Importable = Annotated[
+    str | None,
+    BeforeValidator(_parse_importable),
+    Kind("module:name", "write it like package.module:app"),
 ]
 Networks = Annotated[
     tuple[Network | str, ...],

@@ -16,6 +16,7 @@ from gateway_guard.settings.fields import (
     Count,
     Duration,
     HeaderName,
+    Importable,
     Jitter,
     KeySources,
     Networks,
@@ -164,6 +165,13 @@ class Settings(BaseSettings):
         default=parse_duration("15m"),
         description="after so long without the start of an answer a request is forgotten",
     )
+    app: Importable = Field(
+        default=None,
+        description="ASGI application that `gateway_guard.asgi:app` stands in front of",
+    )
+    app_factory: Importable = Field(
+        default=None, description="function without arguments that returns that application"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -221,5 +229,9 @@ class Settings(BaseSettings):
             (
                 self.organisation_header is not None and not self.trusted_proxies,
                 f"{PREFIX}ORGANISATION_HEADER counts only from {PREFIX}TRUSTED_PROXIES: name them",
+            ),
+            (
+                self.app is not None and self.app_factory is not None,
+                f"{PREFIX}APP and {PREFIX}APP_FACTORY are both set: keep one of them",
             ),
         )

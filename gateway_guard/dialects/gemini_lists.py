@@ -1,0 +1,111 @@
+"""Requests to Gemini that hold many, batches and lists of texts to be embedded, and single texts.
+
+The requests of a batch are read one by one: a wrong type in one of them does not touch the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway_guard.dialects.asides import ABSENT
+from gateway_guard.dialects.gemini_contents import MENDERS, Contents, contents_turns
+from gateway_guard.dialects.gemini_requests import NAME, Request, exchange_of, model_name
+from gateway_guard.dialects.lists import read_each
+from gateway_guard.dialects.loose import read_as
+from gateway_guard.exchange import Exchange, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Read = Callable[[bytes, str], Exchange | None]
+
+
+class _Item(msgspec.Struct, gc=False):
+    request: msgspec.Raw = ABSENT
+
+
+class _Items(msgspec.Struct, gc=False):
+    requests: list[_Item] | None = None
+
+
+class _Input(msgspec.Struct, gc=False):
+    requests: _Items | list[_Item] | None = None
+
+
+class _Batch(msgspec.Struct, gc=False):
+    config: _Input | None = msgspec.field(default=None, name="inputConfig")
+    config_: _Input | None = msgspec.field(default=None, name="input_config")
+
+
+class _Batched(msgspec.Struct, gc=False):
+    batch: _Batch | None = None
+
+
+class _Embed(msgspec.Struct, gc=False):
+    content: Contents = None
+    title: str | None = None
+    model: str = ""
+
+
+class _Embeds(msgspec.Struct, gc=False):
+    requests: list[msgspec.Raw] | None = None
+
+
+_BATCHED = msgspec.json.Decoder(_Batched)
+_GENERATE = msgspec.json.Decoder(Request, strict=False)
+_EMBED = msgspec.json.Decoder(_Embed, strict=False)
+_EMBEDS = msgspec.json.Decoder(_Embeds)
+
+
+def read_generate(body: bytes, model: str) -> Exchange | None:
+    """Return the exchange in a request for content that is not streamed."""
+    size = len(body)
+    return read_as(
+        body, _GENERATE, MENDERS, lambda request: exchange_of(request, model, size, stream=False)
+    )
+
+
+def read_embed(body: bytes, model: str) -> Exchange | None:
+    """Return the exchange in a request for the embedding of one text."""
+    return read_as(body, _EMBED, MENDERS, lambda request: _embedded(request, model, len(body)))
+
+
+def read_embeds(body: bytes, model: str) -> Exchange | None:
+    """Return the exchanges in a request for many embeddings."""
+    return read_as(
+        body, _EMBEDS, {}, lambda request: _each(request.requests or [], model, read_embed)
+    )
+
+
+def read_batch(body: bytes, model: str) -> Exchange | None:
+    """Return the exchanges in a batch of requests for content; those in a file are not here."""
+    return read_as(body, _BATCHED, {}, lambda made: _each(_requests(made), model, read_generate))
+
+
+def read_embed_batch(body: bytes, model: str) -> Exchange | None:
+    """Return the exchanges in a batch of requests for embeddings."""
+    return read_as(body, _BATCHED, {}, lambda made: _each(_requests(made), model, read_embed))
+
+
+def _requests(made: _Batched) -> list[msgspec.Raw]:
+    batch = made.batch or _Batch()
+    config = batch.config or batch.config_ or _Input()
+    items = config.requests
+    listed = items.requests if isinstance(items, _Items) else items
+    return [item.request for item in listed or () if item.request]
+
+
+def _each(requests: list[msgspec.Raw], model: str, read: Read) -> Exchange | None:
+    return read_each(requests, NAME, lambda request: read(request, model))
+
+
+def _embedded(request: _Embed, model: str, size: int) -> Exchange | None:
+    turns = contents_turns(request.content, "user")
+    if request.title:
+        turns.insert(0, Turn("user", request.title))
+    if not turns:
+        return None
+    name = model_name(model or request.model)
+    return Exchange(dialect=NAME, model=name, turns=tuple(turns), body_bytes=size)
