@@ -189,14 +189,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Refuse values that are sound alone and not together."""
-        for wrong, complaint in self._contradictions():
+        for wrong, complaint in (*self._contradictions_of_keys(), *self._contradictions()):
             if wrong:
                 raise ValueError(complaint)
         return self
 
-    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
-        """Return what must not be, each with the sentence that says so."""
-        share = self.buffer_memory * self.buffer_unverified_share
+    def _contradictions_of_keys(self) -> tuple[tuple[bool, str], ...]:
+        """Return what must not be of secrets and keys, each with the sentence that says so."""
         return (
             (
                 self.secret is not None and not self.secret.get_secret_value(),
@@ -214,6 +213,12 @@ class Settings(BaseSettings):
                 self.key_claim is not None and self.keys == "ignore",
                 f"{PREFIX}KEY_CLAIM reads keys, which {PREFIX}KEYS=ignore does not",
             ),
+        )
+
+    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
+        """Return what must not be, each with the sentence that says so."""
+        share = self.buffer_memory * self.buffer_unverified_share
+        return (
             (
                 not self.watch_logit <= self.throttle_logit <= self.block_logit,
                 f"{PREFIX}WATCH_LOGIT, THROTTLE_LOGIT and BLOCK_LOGIT must rise in this order",
