@@ -7,12 +7,13 @@ from gateway_guard.settings.deployment import (
     secret_survives,
 )
 from gateway_guard.settings.environment import nearest, variable
-from gateway_guard.settings.fields import UNIX
+from gateway_guard.settings.fields import KEY_SOURCE_PRESETS, UNIX
 from gateway_guard.settings.loading import Variable, describe_variables, load_settings
 from gateway_guard.settings.units import format_duration, format_size, parse_duration, parse_size
 from gateway_guard.settings.variables import Settings
 
 __all__ = [
+    "KEY_SOURCE_PRESETS",
     "UNIX",
     "Settings",
     "Variable",

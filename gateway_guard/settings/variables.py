@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     duplicate_keys: Literal["last", "first", "both"] = Field(
         default="last",
         description="which value the upstream takes of a name that stands twice in a JSON object: "
-        "all Python parsers take the last; `both` where that is not known, `Messages` included",
+        "all Python parsers take the last; `both`, which `serve` takes, where that is not known",
     )
     buffer_memory: Size = Field(
         default=parse_size("128MiB"), description="bound of all request bodies held at one time"
