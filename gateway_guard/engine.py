@@ -131,6 +131,9 @@ class Engine:
     def start(self, ticket: Ticket, status: int, now: Instant) -> None:
         """Take note that the answer starts; it never expires now, and 2xx verifies its key."""
         self._pending.started(ticket)
+        claimed = ticket.principal.claimed
+        if _OK <= status < _REDIRECT and claimed is not None:
+            self._opening.readdress(ticket, claimed)
         if _OK <= status < _REDIRECT and not ticket.verified:
             self.memory.ages.add(ticket.key_hash, now.wall)
             self.memory.subjects.verify(ticket.key)

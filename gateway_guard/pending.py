@@ -125,6 +125,21 @@ def pass_over(ticket: Ticket) -> None:
         subject.admitted_at = steady
 
 
+def move(ticket: Ticket, former: Subject, owner: Subject) -> None:
+    """Let an exchange count for one subject instead of another, while it is under way."""
+    ticket.known = [owner if subject is former else subject for subject in ticket.known]
+    number = id(ticket)
+    for at, (subject, held) in enumerate(ticket.shares):
+        if subject is former:
+            former.inflight -= 1
+            owner.inflight += 1
+            ticket.shares[at] = (owner, held._replace(inflight=owner.inflight))
+            if former.pending.pop(number, None) is not None:
+                owner.pending[number] = ticket.shares[at][1]
+    if ticket.contribution is not None:
+        ticket.contribution.key = owner.id
+
+
 def show(ticket: Ticket) -> None:
     """Let the subjects' scores read an exchange as if it were counted."""
     number = id(ticket)
