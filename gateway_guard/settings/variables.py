@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     unparsed: Literal["observe", "refuse"] = Field(
         default="observe", description="what becomes of bodies that no parser understands"
     )
+    websockets: Literal["observe", "refuse"] = Field(
+        default="observe",
+        description="what becomes of websockets: each message on them that asks for an answer is "
+        "an exchange, or no handshake succeeds",
+    )
     buffer_memory: Size = Field(
         default=parse_size("128MiB"), description="bound of all request bodies held at one time"
     )
