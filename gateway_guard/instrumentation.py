@@ -37,7 +37,8 @@ Counters by name, with their labels::
     refusals            action
     shadow_refusals     action
     verdicts            action
-    problems            unparsed, timeout, too_large, unavailable
+    socket_messages     binary, text, unparsed: those that are not read
+    problems            unparsed, websocket, timeout, too_large, unavailable
     shadow_problems     as problems
     proxy_problems      code
     errors              the error's type

@@ -6,10 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway_guard.assembly import Guard
-from gateway_guard.intake import route
 from gateway_guard.responder import Responder
 from gateway_guard.settings import load_settings
-from gateway_guard.subjects import hash_of
+from gateway_guard.sockets import Socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +17,7 @@ if TYPE_CHECKING:
 
     from gateway_guard.engine import Engine
     from gateway_guard.instrumentation import Instrumentation
-    from gateway_guard.principal import Principal
     from gateway_guard.settings import Settings
-
-_ACCEPTED = 200
-_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 
 
 class GuardMiddleware:
@@ -59,60 +54,17 @@ class GuardMiddleware:
         return self.guard.instruments
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Guard HTTP requests and websocket handshakes; hand everything else on untouched."""
+        """Guard HTTP requests and websockets; hand everything else on untouched."""
         if scope["type"] == "http":
             self.guard.background.start()
             await Responder(self.guard, self.app, scope, receive, send).respond()
         elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
+            self.guard.background.start()
+            await Socket(self.guard, self.app, scope, receive, send).serve()
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
             await self.app(scope, receive, send)
-
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        guard = self.guard
-        code: int | None = None
-        with guard.contained() as contained:
-            principal = guard.identify(scope)
-            code = self._closing_code(principal, route(scope))
-            if not guard.engine.verified(principal):
-                send = self._verifying(principal, send)
-        if guard.broken(contained) and guard.settings.mode == "enforce":
-            code = _TRY_AGAIN_LATER
-        if code is None:
-            await self.app(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": code})
-
-    def _closing_code(self, principal: Principal, path: str) -> int | None:
-        """Return the code to close a handshake with, ``None`` for one that may go on."""
-        guard = self.guard
-        decision = guard.refuse_early(principal, path)
-        if decision is None:
-            return None
-        guard.tell_refusal(decision, path, request_id=None)
-        return _POLICY_VIOLATION
-
-    def _verifying(self, principal: Principal, send: Send) -> Send:
-        """Return ``send`` for a websocket whose key is verified once it is accepted."""
-
-        async def watch(message: Message) -> None:
-            await send(message)
-            if message["type"] == "websocket.accept":
-                with self.guard.contained():
-                    self.guard.answered(principal, _ACCEPTED)
-                    self._verify(principal.claimed or principal.key)
-
-        return watch
-
-    def _verify(self, key: bytes) -> None:
-        memory = self.guard.engine.memory
-        memory.ages.add(hash_of(key), self.guard.timeline.now().wall)
-        memory.revoked.pop(key, None)
-        subject = memory.subjects.get(key)
-        if subject is not None:
-            memory.subjects.verify(subject)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:

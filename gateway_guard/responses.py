@@ -19,7 +19,7 @@ from gateway_guard.actions import Action
 from gateway_guard.dialects.base import Refusal
 
 if TYPE_CHECKING:
-    from gateway_guard.dialects.base import Dialect
+    from gateway_guard.dialects.base import Voice
     from gateway_guard.enforcement import Decision
     from gateway_guard.policy import Terms
 
@@ -54,6 +54,7 @@ class Problem(Enum):
     """Reasons to refuse that are no verdict: status, code, and what is wrong."""
 
     UNPARSED = (400, "unreadable_request", "The request body could not be read.")
+    WEBSOCKET = (403, "websocket_not_supported", "No websockets are accepted here; use HTTP.")
     TIMEOUT = (408, "request_timeout", "The request body did not arrive in time.")
     TOO_LARGE = (413, "request_too_large", "The request body is larger than is accepted here.")
     UNAVAILABLE = (503, "unavailable", "The request cannot be handled now; send it again shortly.")
@@ -85,7 +86,7 @@ class _Draft(msgspec.Struct, frozen=True):
     violated: tuple[str, ...] = ()
 
 
-def refusal(dialect: Dialect, decision: Decision, audience: Audience) -> Answer:
+def refusal(dialect: Voice, decision: Decision, audience: Audience) -> Answer:
     """Return the answer to a request that a decision refuses."""
     if audience.plain:
         audience = msgspec.structs.replace(audience, request_id="")
@@ -99,7 +100,7 @@ def refusal(dialect: Dialect, decision: Decision, audience: Audience) -> Answer:
     return _shape(dialect, draft, audience)
 
 
-def problem(dialect: Dialect, found: Problem, audience: Audience) -> Answer:
+def problem(dialect: Voice, found: Problem, audience: Audience) -> Answer:
     """Return the answer to a request that cannot be handled, whoever sends it."""
     status, code, message = found.value
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -173,7 +174,7 @@ def _cited(terms: Terms | None) -> str:
     return f" Grounds: {terms.title} ({terms.url})." if terms.url else f" Grounds: {terms.title}."
 
 
-def _shape(dialect: Dialect, draft: _Draft, audience: Audience) -> Answer:
+def _shape(dialect: Voice, draft: _Draft, audience: Audience) -> Answer:
     """Give a draft the form that the caller's client expects."""
     id_ = _NOT_IN_ID.sub("", audience.request_id)[:_LONGEST_ID]
     message = draft.message

@@ -61,6 +61,8 @@ ROOMS = (
     "intake",
     "observation",
     "responder",
+    "listening",
+    "sockets",
     "middleware",
     "asgi",
     "mounts",

@@ -51,7 +51,7 @@ def test_a_variable_that_cannot_be_used_stops_the_start(monkeypatch: pytest.Monk
         GuardMiddleware(model)
 
 
-@pytest.mark.parametrize("kind", ["lifespan", "mcp", "websocket"])
+@pytest.mark.parametrize("kind", ["lifespan", "mcp"])
 async def test_other_scopes_reach_the_application_as_they_are(kind: str) -> None:
     """The scope and what is received are the very same objects."""
     reached: list[object] = []

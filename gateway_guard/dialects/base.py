@@ -36,6 +36,14 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     code: str
 
 
+class Voice(Protocol):
+    """How refusals are told to those who speak to a model in one way."""
+
+    def error_body(self, refusal: Refusal) -> bytes:
+        """Return the JSON that tells of a refusal."""
+        ...
+
+
 class Dialect(Protocol):
     """One way of speaking to a model over HTTP."""
 

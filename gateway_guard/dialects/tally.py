@@ -22,6 +22,7 @@ class Tally:
     __slots__ = (
         "_choices",
         "_kept",
+        "_most_chars",
         "_references",
         "_spill",
         "_usage",
@@ -31,7 +32,8 @@ class Tally:
         "reasoning_chars",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, most_chars: int = MOST_CHARS) -> None:
+        self._most_chars = most_chars
         self.output_chars = 0
         self.reasoning_chars = 0
         self.finish: str | None = None
@@ -84,7 +86,7 @@ class Tally:
     def settle(self) -> None:
         """Join the pieces taken since the last call: small strings take ten times the space."""
         for choice in self._choices.values():
-            self._kept += choice.settle(MOST_CHARS - self._kept)
+            self._kept += choice.settle(self._most_chars - self._kept)
         if self._spill is not None:
             self._spill.settle(0)
 

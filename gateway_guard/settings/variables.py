@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         description="which value the upstream takes of a name that stands twice in a JSON object: "
         "all Python parsers take the last; `both`, which `serve` takes, where that is not known",
     )
+    websockets: Literal["observe", "refuse"] = Field(
+        default="observe",
+        description="what becomes of websockets: each message on them that asks for an answer is "
+        "an exchange, or no handshake succeeds",
+    )
     buffer_memory: Size = Field(
         default=parse_size("128MiB"), description="bound of all request bodies held at one time"
     )
