@@ -17,6 +17,7 @@ from gateway_guard.subjects import IMITABLE, hash_of
 
 if TYPE_CHECKING:
     from gateway_guard.exchange import Answer, Outcome
+    from gateway_guard.history import History
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
@@ -111,9 +112,8 @@ class _Answered(_Event):
         elif ticket.contribution is not None:
             hashes = ticket.contribution.features.text_hashes
         memory.history.remember_texts(ticket.key_hash, hashes, steady)
-        if self.answer is not None and ticket.asked is not None:
-            digests = self.answer.digests
-            memory.history.remember_answers(ticket.key_hash, ticket.asked, digests, steady)
+        if self.answer is not None:
+            _remember(self.answer, ticket, memory.history, steady)
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         del opening
@@ -144,6 +144,13 @@ class _Drop(_Event):
             table.forget(subject)
         if self._slot is not None:
             table.count(ticket.key, self._slot)
+
+
+def _remember(answer: Answer, ticket: Ticket, history: History, at: float) -> None:
+    """Remember what was served; ``at`` is monotonic seconds."""
+    if ticket.asked is not None:
+        history.remember_answers(ticket.key_hash, ticket.asked, answer.digests, at)
+    history.remember_names(ticket.key_hash, answer.names, at)
 
 
 class Backlog:

@@ -87,9 +87,10 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """What was seen of one answer.
 
     ``digests`` holds ``text_digest`` of each choice (at most eight) in which text or tool calls
-    were seen, and of each id by which clients may refer to the answer. ``output_chars`` counts
-    visible characters, ``reasoning_chars`` those of served reasoning; ``failed`` says that an error
-    came instead of, or in the middle of, the answer.
+    were seen, ``names`` that of each id by which clients may refer to the answer, its own first.
+    ``output_chars`` counts visible characters, ``reasoning_chars`` those of served reasoning;
+    ``failed`` says that an error came instead of, or in the middle of, the answer. ``awaited`` is
+    the digest of the id under which the answer can be fetched, where it was not complete yet.
     """
 
     output_chars: int = 0
@@ -99,6 +100,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     usage: Usage | None = None
     digests: tuple[bytes, ...] = ()
     failed: bool = False
+    names: tuple[bytes, ...] = ()
+    awaited: bytes | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -117,6 +120,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     def read(self) -> Answer | None:
         """Return what was seen of the answer; may be called once."""
         return self.answer if self.unread is None else self.unread()
+
+
+def name_digest(name: str, key: bytes) -> bytes:
+    """Return 16 bytes that identify an id under a key, as those of a turn that is nothing else."""
+    return text_digest("", key, (name,))
 
 
 def text_digest(text: str, key: bytes, call_ids: tuple[str, ...] = ()) -> bytes:

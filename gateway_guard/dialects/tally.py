@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway_guard.exchange import Answer, Usage, text_digest
+from gateway_guard.exchange import Answer, Usage, name_digest, text_digest
 
 MOST_CHOICES = 8
 MOST_CHOICE_CHARS = 2**20
@@ -25,6 +25,7 @@ class Tally:
         "_references",
         "_spill",
         "_usage",
+        "awaited",
         "failed",
         "finish",
         "output_chars",
@@ -36,6 +37,7 @@ class Tally:
         self.reasoning_chars = 0
         self.finish: str | None = None
         self.failed = False
+        self.awaited: str | None = None
         self._choices: dict[int, _Choice] = {}
         self._spill: _Choice | None = None
         self._kept = 0
@@ -93,7 +95,6 @@ class Tally:
         self.settle()
         choices = list(self._choices.values())
         digests = [choice.digest(digest_key) for choice in choices]
-        digests += [text_digest("", digest_key, (name,)) for name in self._references.values()]
         if self._spill is not None:
             choices.append(self._spill)
         return Answer(
@@ -104,6 +105,8 @@ class Tally:
             usage=Usage(**self._usage) if self._usage else None,
             digests=tuple([digest for digest in digests if digest is not None]),
             failed=self.failed,
+            names=tuple([name_digest(name, digest_key) for name in self._references.values()]),
+            awaited=name_digest(self.awaited, digest_key) if self.awaited else None,
         )
 
     def _open(self, index: int) -> _Choice:
