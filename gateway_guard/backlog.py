@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 
 from gateway_guard import pending
+from gateway_guard.awaited import Awaited, found_in, seen_of
 from gateway_guard.instrumentation import Contained
 from gateway_guard.subjects import IMITABLE, hash_of
 
 if TYPE_CHECKING:
+    from gateway_guard.awaited import Fetch, Found
     from gateway_guard.exchange import Answer, Outcome
     from gateway_guard.history import History
     from gateway_guard.instrumentation import Instrumentation
@@ -35,12 +37,9 @@ _NOTED_KEPT = 65536
 
 
 class _Event:
-    """Something that happened to one exchange."""
+    """Something that happened."""
 
-    __slots__ = ("ticket",)
-
-    def __init__(self, ticket: Ticket) -> None:
-        self.ticket = ticket
+    __slots__ = ()
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Do what must be done in order before texts are read."""
@@ -49,7 +48,16 @@ class _Event:
         """Do what must be done in order after texts were read."""
 
 
-class _Admission(_Event):
+class _OfExchange(_Event):
+    """Something that happened to one exchange."""
+
+    __slots__ = ("ticket",)
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket = ticket
+
+
+class _Admission(_OfExchange):
     """An exchange was admitted, or refused after all."""
 
     __slots__ = ()
@@ -89,19 +97,22 @@ class _Answers:
         )
 
 
-class _Answered(_Event):
-    """An exchange came to its end with an answer."""
+class _Answered(_OfExchange):
+    """An exchange came to its end with an answer, or is to have it later."""
 
-    __slots__ = ("_answers", "_at", "answer")
+    __slots__ = ("_answers", "_at", "answer", "awaited")
 
     def __init__(self, ticket: Ticket, answers: _Answers, at: Instant) -> None:
         super().__init__(ticket)
         self.answer: Answer | None = None
+        self.awaited: bytes | None = None
         self._answers = answers
         self._at = at
 
     def read(self) -> None:
-        self.answer = self._answers.share(self.ticket.answers)
+        answer = self._answers.share(self.ticket.answers)
+        self.answer = seen_of(answer)
+        self.awaited = None if answer is None else answer.awaited
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         del opening
@@ -126,7 +137,26 @@ class _Answered(_Event):
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
 
 
-class _Drop(_Event):
+class _Fetched(_Event):
+    """Answers were fetched, some of them perhaps before."""
+
+    __slots__ = ("_answer", "_at", "fetch", "found")
+
+    def __init__(self, fetch: Fetch, at: float) -> None:
+        self.fetch = fetch
+        self.found: list[Found] = []
+        self._answer: Answer | None = None
+        self._at = at
+
+    def read(self) -> None:
+        self._answer = self.fetch.outcome.read()
+
+    def survey(self, memory: Memory, opening: Opening) -> None:
+        del opening
+        self.found = found_in(self._answer, self.fetch, memory.history, self._at)
+
+
+class _Drop(_OfExchange):
     """An exchange taught nothing."""
 
     __slots__ = ("_slot",)
@@ -164,6 +194,7 @@ class Backlog:
         self._events: list[_Event] = []
         self._bytes = 0
         self._noted: set[int] = set()
+        self.awaited = Awaited(memory)
 
     def __len__(self) -> int:
         """Return the number of events that are still to be worked off."""
@@ -184,13 +215,17 @@ class Backlog:
         answers = _Answers(outcome, sum([part.answers for part in (ticket, *ticket.others)]))
         self._events += [_Answered(part, answers, now) for part in (ticket, *ticket.others)]
 
+    def fetched(self, fetch: Fetch, now: Instant) -> None:
+        """Have answers that were fetched counted with the exchanges that they belong to."""
+        self._events.append(_Fetched(fetch, now.steady))
+
     def dropped(self, ticket: Ticket, slot: Slot | None) -> None:
         """Have an exchange forgotten; ``slot`` is where the key's row counts it."""
         self._events.append(_Drop(ticket, slot))
         self._events += [_Drop(other, None) for other in ticket.others]
 
     def work_off(self, now: Instant) -> list[Ticket]:
-        """Do everything; return the tickets of the exchanges that were read.
+        """Do everything; return the tickets of the exchanges that were read, or had answers.
 
         First what later texts and histories are compared with is brought up to date, in order; then
         all texts are read, and in order again every exchange is held, settled or dropped.
@@ -198,7 +233,7 @@ class Backlog:
         events, self._events, self._bytes = self._events, [], 0
         memory, opening, instruments = self._memory, self._opening, self._instruments
         for event in events:
-            if type(event) is _Answered:
+            if isinstance(event, _Answered | _Fetched):
                 with Contained(instruments):
                     event.read()
         for event in events:
@@ -215,7 +250,19 @@ class Backlog:
         settled = [event.ticket for event in events if type(event) is _Answered]
         with Contained(instruments):
             self._count([ticket for ticket in settled if ticket.contribution], now)
-        return admitted
+        return admitted + self._add_answers(events, now)
+
+    def _add_answers(self, events: list[_Event], now: Instant) -> list[Ticket]:
+        """Await the answers that are to come, count those that came; return their exchanges."""
+        answered, awaited = [], self.awaited
+        for event in events:
+            if type(event) is _Answered and event.awaited is not None:
+                awaited.expect(event.ticket, event.awaited, event.answer, now.steady)
+            elif type(event) is _Fetched:
+                for found in event.found:
+                    with Contained(self._instruments):
+                        answered.append(awaited.count(found, event.fetch, now))
+        return [ticket for ticket in answered if ticket is not None]
 
     def _read(self, admitted: list[Ticket]) -> None:
         """Read texts together; should that fail, one by one, so that only the one is lost."""

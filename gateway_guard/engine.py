@@ -22,6 +22,7 @@ from gateway_guard.verdict import lapse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway_guard.awaited import Fetch
     from gateway_guard.exchange import Exchange, Outcome
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
@@ -151,6 +152,10 @@ class Engine:
             self._drop(ticket, None)
         else:
             self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED, "forbidden")
+
+    def fetched(self, fetch: Fetch, now: Instant) -> None:
+        """Count the answers that a request has fetched, be it to this or to an earlier question."""
+        self._backlog.fetched(fetch, now)
 
     def flush(self, now: Instant, due: Ticket | None = None) -> None:
         """Read and count all that has happened, then score the subjects that are due.

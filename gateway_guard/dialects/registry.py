@@ -44,6 +44,10 @@ DIALECTS: tuple[Dialect, ...] = (
     GENERIC,
 )
 
+_FETCHED: dict[str, Dialect] = {
+    "responses": OpenAIResponses(),
+    "interactions": GeminiInteractions(),
+}
 _MOST_LENIENT_BYTES = 2**22
 _NAMES = "(?:prompts?|messages|inputs?|contents?|query|question|text)"
 _ASKS = re.compile(rf"[\"']{_NAMES}[\"']\s*:|(?:\A|&){_NAMES}=")
@@ -52,6 +56,13 @@ _ASKS = re.compile(rf"[\"']{_NAMES}[\"']\s*:|(?:\A|&){_NAMES}=")
 def dialect_for(path: str) -> Dialect:
     """Return the dialect that is spoken at a decoded path, without ``root_path``."""
     return next((dialect for dialect in DIALECTS if dialect.recognise(path)), GENERIC)
+
+
+def fetched_at(path: str) -> tuple[Dialect, str] | None:
+    """Return in which dialect a GET of a decoded path fetches an answer, and under which id."""
+    parts = path.rstrip("/").rsplit("/", 2)
+    dialect = _FETCHED.get(parts[-2]) if parts[1:] else None
+    return None if dialect is None else (dialect, parts[-1])
 
 
 def read_request(body: bytes, path: str) -> tuple[Dialect, Exchange | None]:
