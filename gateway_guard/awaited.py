@@ -70,15 +70,17 @@ class Found(NamedTuple):
 def found_in(answer: Answer | None, fetch: Fetch, history: History, at: float) -> list[Found]:
     """Return what a key has not been served before, and remember it; ``at`` is monotonic seconds.
 
-    An answer that is not complete yet may come again.
+    An answer that is not complete yet may come again. Gateways that encrypt ids give one answer
+    another id each time, and take any of them in the path.
     """
     found, key_hash = [], hash_of(fetch.key)
     for part in _parts(answer):
         names = part.names or (fetch.name,)
-        if not history.served(key_hash, names[0]):
+        own = {names[0], fetch.name}
+        if not any(history.served(key_hash, name) for name in own):
             found.append(Found(part, (*names, fetch.name)))
             if part.awaited is None:
-                history.remember_names(key_hash, names, at)
+                history.remember_names(key_hash, {*names, fetch.name}, at)
     return found
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _ANSWERS_COUNTED = 2048
 _READING_SECONDS = 2.0
 _SIGHTINGS_AT_ONCE = 4
-_TEMPLATE = SubjectKind.TEMPLATE
+_KEY, _TEMPLATE = SubjectKind.KEY, SubjectKind.TEMPLATE
 
 
 class Opening:
@@ -59,7 +59,10 @@ class Opening:
         memory = self._memory
         first_at = memory.first_at(principal.key)
         key = self._key(principal, known=first_at is not None)
-        key_hash = hash_of(key.id)
+        claimed = principal.claimed
+        # What is known of whom a token names may be read before an upstream has accepted it.
+        since_at = first_at if claimed is None else memory.first_at(claimed)
+        key_hash = hash_of(claimed or key.id)
         anchors = self._reader.anchors(exchange)
         ticket = Ticket(
             principal=principal,
@@ -71,13 +74,21 @@ class Opening:
             admitted_at=now,
             answers=max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED)),
             verified=first_at is not None and principal.key not in memory.revoked,
-            young=self._powers.young(key_hash, first_at, now),
+            young=self._powers.young(key_hash, since_at, now),
             terms=terms,
         )
         self._sight(ticket, now)
         if key.quiet and not ticket.due:
             ticket.weight = self._lots.draw(ticket, exchange)
         return ticket
+
+    def readdress(self, ticket: Ticket, claimed: bytes) -> None:
+        """Count a request for the key that its token stands for, now that it was accepted."""
+        for part in (ticket, *ticket.others):
+            former, owner = part.key, self._memory.subjects.find(_KEY, claimed, claimed)
+            part.key, part.ids[0] = owner, (_KEY, claimed)
+            owner.fresh += part.answers
+            pending.move(part, former, owner)
 
     def _key(self, principal: Principal, *, known: bool) -> Subject:
         table = self._memory.subjects

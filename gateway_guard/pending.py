@@ -125,6 +125,21 @@ def pass_over(ticket: Ticket) -> None:
         subject.admitted_at = steady
 
 
+def move(ticket: Ticket, former: Subject, owner: Subject) -> None:
+    """Let an exchange count for one subject instead of another, while it is under way."""
+    ticket.known = [owner if subject is former else subject for subject in ticket.known]
+    number = id(ticket)
+    for at, (subject, held) in enumerate(ticket.shares):
+        if subject is former:
+            former.inflight -= 1
+            owner.inflight += 1
+            ticket.shares[at] = (owner, held._replace(inflight=owner.inflight))
+            if former.pending.pop(number, None) is not None:
+                owner.pending[number] = ticket.shares[at][1]
+    if ticket.contribution is not None:
+        ticket.contribution.key = owner.id
+
+
 def show(ticket: Ticket) -> None:
     """Let the subjects' scores read an exchange as if it were counted."""
     number = id(ticket)
@@ -135,10 +150,15 @@ def show(ticket: Ticket) -> None:
 
 def end(ticket: Ticket, now: Instant | None) -> None:
     """Note that an exchange is over; ``now`` is given where it has ended, not been dropped."""
-    number = id(ticket)
     held = [subject for subject, _ in ticket.shares] if ticket.weight else ticket.known
     for subject in held:
         subject.inflight -= 1
-        subject.pending.pop(number, None)
         if now is not None:
             subject.ended_at = now.steady
+
+
+def release(ticket: Ticket) -> None:
+    """Stop showing an exchange to scores."""
+    number = id(ticket)
+    for subject, _ in ticket.shares:
+        subject.pending.pop(number, None)

@@ -90,11 +90,11 @@ class Responder:
             await self._guarded(principal)
 
     def _identify(self) -> Decision | None:
-        guard, now = self._guard, self._guard.timeline.now()
+        guard = self._guard
         self._fields = dict(self._scope["headers"])
-        self._principal = guard.principals.read(self._scope)
+        self._principal = guard.identify(self._scope)
         self._verified = guard.engine.verified(self._principal)
-        return guard.engine.refuse_early(self._principal, self._path, now)
+        return guard.refuse_early(self._principal, self._path)
 
     async def _pass(self, principal: Principal | None) -> None:
         """Let a request pass that asks for nothing, but may fetch what was asked for before."""
@@ -192,6 +192,7 @@ class Responder:
     def _started(self, observation: Observation, message: Message) -> None:
         status = message["status"]
         observation.start(status, message.get("headers", ()))
+        self._guard.answered(self._principal, status)
         if self._ticket is not None:
             self._guard.engine.start(self._ticket, status, self._guard.timeline.now())
 

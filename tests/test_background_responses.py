@@ -38,6 +38,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.statuses: dict[str, str] = {}
+        self.alias = ""
         self.cut_after: int | None = None
         self.time = Time()
         path = "/v1/{kind:path}"
@@ -70,7 +71,7 @@ class Worker:
         if "stream" in request.query_params:
             events = response_events(said(ANSWER), id=name)
             return StreamingResponse(iter([sse(events)]), media_type="text/event-stream")
-        return JSONResponse(self.shown(name))
+        return JSONResponse(self.shown(name) | {"id": self.alias or name})
 
     def shown(self, name: str) -> dict[str, Any]:
         """Return a response as it stands."""
@@ -364,3 +365,15 @@ async def test_other_gets_teach_nothing(path: str) -> None:
         await client.get(path)
     assert answered(worker.guard) == 0.0
     assert counted(worker.guard, "requests") == {"openai_responses": 2}
+
+
+async def test_an_answer_whose_id_is_encrypted_anew_counts_once() -> None:
+    """LiteLLM can hide the upstream's ids like that; the client's path stays the same."""
+    worker = Worker()
+    async with client_of(worker) as client:
+        for name in await started(client, 2):
+            worker.statuses[name] = "completed"
+            for alias in range(3):
+                worker.alias = f"{name}_{alias}"
+                assert (await client.responses.retrieve(name)).id == worker.alias
+    assert answered(worker.guard) == 2.0

@@ -49,6 +49,7 @@ ROOMS = (
     "lots",
     "opening",
     "awaited",
+    "events",
     "backlog",
     "protections",
     "responses",
