@@ -76,16 +76,18 @@ def found_in(answer: Answer | None, fetch: Fetch, history: History, at: float) -
     found, key_hash = [], hash_of(fetch.key)
     for part in _parts(answer):
         names = part.names or (fetch.name,)
-        own = {names[0], fetch.name}
+        own = (names[0],) if part is not answer else (names[0], fetch.name)
         if not any(history.served(key_hash, name) for name in own):
-            found.append(Found(part, (*names, fetch.name)))
+            as_awaited = () if part.awaited is None else (part.awaited,)
+            found.append(Found(part, (*names, *own, *as_awaited)))
             if part.awaited is None:
-                history.remember_names(key_hash, {*names, fetch.name}, at)
+                history.remember_names(key_hash, {*names, *own}, at)
     return found
 
 
 def _parts(answer: Answer | None) -> Iterable[Answer]:
-    return () if answer is None or not _says_something(answer) else (answer,)
+    parts = () if answer is None else answer.parts or (answer,)
+    return [part for part in parts if _says_something(part)]
 
 
 def _says_something(answer: Answer) -> bool:
@@ -171,7 +173,7 @@ class Awaited:
         It is no exchange, and says nothing of how much a question drew.
         """
         subject = self._memory.subjects.get(key)
-        if subject is None or answer.awaited is not None:
+        if subject is None or not answer.names or answer.awaited is not None:
             return
         before = _unasked(key, now)
         held = Held(msgspec.structs.replace(before, answer=answer), 0, refilled=False, answers=1)

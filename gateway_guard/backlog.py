@@ -114,7 +114,7 @@ class Backlog:
             with Contained(instruments):
                 event.conclude(memory, opening)
         for ticket in admitted:
-            if ticket.open or not counting:
+            if (ticket.open or not counting) and not ticket.gone:
                 pending.show(ticket)
         self._admitted += admitted
         settled = [event.ticket for event in events if type(event) is Answered]

@@ -150,7 +150,8 @@ class Engine:
         elif _OK <= status < _REDIRECT:
             self._pending.close(ticket)
             self._backlog.answered(ticket, outcome, now)
-            self.instruments.count("exchanges", "committed", 1 + len(ticket.others))
+            label = "placed" if ticket.adds else "committed"
+            self.instruments.count("exchanges", label, 1 + len(ticket.others))
         elif status == _UNAUTHORIZED:
             if self.memory.first_at(ticket.key.id) is not None:
                 self.memory.revoked[ticket.key.id] = True

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway_guard import pending
 from gateway_guard.awaited import found_in, seen_of
+from gateway_guard.principal import SubjectKind
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch, Found
@@ -111,7 +112,7 @@ class Answered(OfExchange):
         elif ticket.contribution is not None:
             hashes = ticket.contribution.features.text_hashes
         memory.history.remember_texts(ticket.key_hash, hashes, steady)
-        if self.answer is not None:
+        if self.answer is not None and not self._adds():
             _remember(self.answer, ticket, memory.history, steady)
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
@@ -124,6 +125,26 @@ class Answered(OfExchange):
             memory.history.remember_hits(item.key_hash, item.features.new_hits)
             item.answer, item.settled_at = self.answer, self._at
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
+        if self._adds():
+            self._put(memory)
+        elif ticket.place is not None:
+            memory.placed.asked(ticket.place)
+
+    def _adds(self) -> bool:
+        """Tell whether the upstream has put texts somewhere, and has not answered after all."""
+        answer = self.answer
+        return self.ticket.adds and (answer is None or bool(answer.names))
+
+    def _put(self, memory: Memory) -> None:
+        """Keep what is known of the texts for whoever asks about them: they do not count yet."""
+        ticket, place = self.ticket, self.ticket.place
+        if place is None and self.answer is not None:
+            place = memory.history.place(ticket.key_hash, self.answer.names[0])
+        item, ticket.contribution = ticket.contribution, None
+        if place is not None and item is not None:
+            templates = [each for each in ticket.ids if each[0] is SubjectKind.TEMPLATE]
+            memory.placed.add(place, item.features, tuple(templates))
+        _forget(ticket, memory)
 
 
 class Fetched(Event):
@@ -159,14 +180,20 @@ class Drop(OfExchange):
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """End it, and forget subjects that nothing else has shown."""
         del opening
-        ticket, table = self.ticket, memory.subjects
+        ticket = self.ticket
         pending.end(ticket, None)
-        pending.release(ticket)
-        table.forget(ticket.key)
-        for subject, _ in ticket.shares:
-            table.forget(subject)
+        _forget(ticket, memory)
         if self._slot is not None:
-            table.count(ticket.key, self._slot)
+            memory.subjects.count(ticket.key, self._slot)
+
+
+def _forget(ticket: Ticket, memory: Memory) -> None:
+    """Forget subjects that nothing but this exchange has shown, and show it no more."""
+    ticket.gone = True
+    pending.release(ticket)
+    memory.subjects.forget(ticket.key)
+    for subject, _ in ticket.shares:
+        memory.subjects.forget(subject)
 
 
 def is_late(event: Event) -> TypeGuard[Answered | Fetched]:

@@ -61,6 +61,9 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     ``others`` are further exchanges of the same request, such as the other prompts of a list:
     ``MOST_OTHERS`` at most, none of which has others or a size of its own. The last one stands for
     all that are left, their texts joined and their answers added up.
+
+    ``place`` is the id of a thread or conversation that the upstream keeps; what ``adds`` puts
+    texts there, or in a new one, and asks for no answer.
     """
 
     dialect: str
@@ -73,6 +76,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     body_bytes: int = 0
     unparsed: bool = False
     others: tuple[Exchange, ...] = ()
+    place: str | None = None
+    adds: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
@@ -91,6 +96,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     ``output_chars`` counts visible characters, ``reasoning_chars`` those of served reasoning;
     ``failed`` says that an error came instead of, or in the middle of, the answer. ``awaited`` is
     the digest of the id under which the answer can be fetched, where it was not complete yet.
+    ``parts`` are the answers in a list of them.
     """
 
     output_chars: int = 0
@@ -102,6 +108,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     failed: bool = False
     names: tuple[bytes, ...] = ()
     awaited: bytes | None = None
+    parts: tuple[Answer, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):

@@ -28,7 +28,7 @@ def fetching_at(
     dialect, name = place
     observation = Observation(dialect, guard.digest_key)
     resumed = any(sign in scope["query_string"] for sign in _RESUMES)
-    return Fetching(guard, send, observation, (principal.key, name, resumed))
+    return Fetching(guard, send, observation, (principal.claimed or principal.key, name, resumed))
 
 
 class Fetching:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
-from gateway_guard.exchange import text_digest
+from gateway_guard.exchange import name_digest, text_digest
 from gateway_guard.sketches.compact import TwoPaneMap, TwoPaneSet
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _PAIRS_LOOKED_UP = 8
 _LATEST_KEPT = 16384
 _VOUCHES = 4
 _MASK = (1 << 64) - 1
+_PLACE = b"\1" * 16
 _NOTHING = bytes(16)
 """Stands for the question where an answer is known by its id alone."""
 
@@ -85,6 +86,11 @@ class History:
                 return pair
         pair = _join(key_hash, _NOTHING, answer)
         return pair if _is_named(answered) and pair in self._pairs else None
+
+    def place(self, key_hash: int, name: str | bytes) -> int:
+        """Return one hash of a key and of where it puts texts, given by its id or that's digest."""
+        digest = name if isinstance(name, bytes) else name_digest(name, self._secret)
+        return _join(key_hash, _PLACE, digest)
 
     def served(self, key_hash: int, name: bytes) -> bool:
         """Tell whether the key was served the answer whose id has this digest."""

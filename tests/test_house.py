@@ -34,6 +34,7 @@ ROOMS = (
     "standing",
     "subjects",
     "history",
+    "placed",
     "waiting",
     "admission",
     "memory",

@@ -21,6 +21,7 @@ from gateway_guard.dialects.openai_chat import OpenAIChat
 from gateway_guard.dialects.openai_completions import OpenAICompletions
 from gateway_guard.dialects.openai_embeddings import OpenAIEmbeddings
 from gateway_guard.dialects.openai_responses import OpenAIResponses
+from gateway_guard.dialects.openai_threads import OpenAIThreads
 from gateway_guard.dialects.vertex_anthropic import VertexAnthropic
 from gateway_guard.exchange import Exchange, Turn
 
@@ -31,6 +32,7 @@ GENERIC = Generic()
 DIALECTS: tuple[Dialect, ...] = (
     OpenAIChat(),
     OpenAIResponses(),
+    OpenAIThreads(),
     OpenAICompletions(),
     OpenAIEmbeddings(),
     AnthropicMessages(),
@@ -48,6 +50,8 @@ _FETCHED: dict[str, Dialect] = {
     "responses": OpenAIResponses(),
     "interactions": GeminiInteractions(),
 }
+_OF_RUNS = frozenset({"messages", "runs"})
+_THREADS = OpenAIThreads()
 _MOST_LENIENT_BYTES = 2**22
 _NAMES = "(?:prompts?|messages|inputs?|contents?|query|question|text)"
 _ASKS = re.compile(rf"[\"']{_NAMES}[\"']\s*:|(?:\A|&){_NAMES}=")
@@ -60,9 +64,11 @@ def dialect_for(path: str) -> Dialect:
 
 def fetched_at(path: str) -> tuple[Dialect, str] | None:
     """Return in which dialect a GET of a decoded path fetches an answer, and under which id."""
-    parts = path.rstrip("/").rsplit("/", 2)
-    dialect = _FETCHED.get(parts[-2]) if parts[1:] else None
-    return None if dialect is None else (dialect, parts[-1])
+    *_, kind, name = ("", "", *path.rstrip("/").rsplit("/", 2))
+    dialect = _FETCHED.get(kind)
+    if dialect is None and "/threads/" in path and not {kind, name}.isdisjoint(_OF_RUNS):
+        dialect = _THREADS
+    return None if dialect is None else (dialect, name)
 
 
 def read_request(body: bytes, path: str) -> tuple[Dialect, Exchange | None]:

@@ -8,6 +8,7 @@ MOST_CHOICES = 8
 MOST_CHOICE_CHARS = 2**20
 MOST_CHARS = 2**22
 MOST_CALLS = 256
+MOST_PARTS = 128
 
 _LARGEST_COUNT = 2**53
 _MOST_FINISH_CHARS = 64
@@ -22,6 +23,7 @@ class Tally:
     __slots__ = (
         "_choices",
         "_kept",
+        "_parts",
         "_references",
         "_spill",
         "_usage",
@@ -38,6 +40,7 @@ class Tally:
         self.finish: str | None = None
         self.failed = False
         self.awaited: str | None = None
+        self._parts: list[Tally] = []
         self._choices: dict[int, _Choice] = {}
         self._spill: _Choice | None = None
         self._kept = 0
@@ -67,6 +70,13 @@ class Tally:
     def refer(self, kind: str, reference: str) -> None:
         """Take an id by which clients may refer to the answer; of each kind the last one counts."""
         self._references[kind] = reference
+
+    def part(self) -> Tally:
+        """Return the tally of the next answer in a list."""
+        part = Tally()
+        if len(self._parts) < MOST_PARTS:
+            self._parts.append(part)
+        return part
 
     def count(
         self,
@@ -107,6 +117,7 @@ class Tally:
             failed=self.failed,
             names=tuple([name_digest(name, digest_key) for name in self._references.values()]),
             awaited=name_digest(self.awaited, digest_key) if self.awaited else None,
+            parts=tuple([part.answer(digest_key) for part in self._parts]),
         )
 
     def _open(self, index: int) -> _Choice:
