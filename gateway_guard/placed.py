@@ -45,6 +45,7 @@ class Placed:
         known = self._known.get(place)
         if known is not None:
             features = joined(known.features, features)
+            templates = templates or known.templates
         self._known[place] = Known(features, templates)
 
     def asked(self, place: int) -> None:

@@ -12,14 +12,15 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway_guard import Action
+from gateway_guard import Action, profile
 from gateway_guard.awaited import AWAITED_SECONDS, MOST_AWAITED, Awaited, Fetch, Found
 from gateway_guard.exchange import Answer, Outcome
 from gateway_guard.profile import Slot
-from tests.callers import KEY, Time, counted, guarded, reading_of, sentence
+from tests.callers import KEY, Time, counted, flush, guarded, reading_of, scope_of, sentence
 from tests.driving import Caller, PromptDriver, play
 from tests.openai_shapes import response, response_events, said, sse
 from tests.servers import serving
+from tests.test_principal_claims import token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -377,3 +378,27 @@ async def test_an_answer_whose_id_is_encrypted_anew_counts_once() -> None:
                 worker.alias = f"{name}_{alias}"
                 assert (await client.responses.retrieve(name)).id == worker.alias
     assert answered(worker.guard) == 2.0
+
+
+async def test_an_answer_may_be_fetched_with_another_token_of_the_same_bearer() -> None:
+    """Short-lived tokens stand for whom they name."""
+    worker = Worker()
+    worker.guard = guarded(worker.guard.app, worker.time, key_claim="sub")
+    async with caller_of(worker) as client:
+        for number in range(4):
+            headers = {"authorization": f"Bearer {token('good', sub='ann', jti=number).decode()}"}
+            client.headers.update(headers)
+            if number < 2:
+                await client.post("/v1/responses", json={"input": ASKED, "background": True})
+            else:
+                worker.statuses[f"resp_{number - 1}"] = "completed"
+                await client.get(f"/v1/responses/resp_{number - 1}")
+    flush(worker.guard)
+    scope = scope_of(key=token("good", sub="ann", jti=0))
+    subjects = worker.guard.engine.memory.subjects
+    subject = subjects.get(worker.guard.guard.principals.read(scope).key)
+    assert subject is not None
+    row, _ = subjects.project(subject, worker.guard.guard.timeline.now())
+    slow = profile.read(row, 0.0, worker.time()).slow
+    assert (slow[Slot.EXCHANGES], slow[Slot.ANSWERED]) == (2.0, 2.0)
+    assert slow[Slot.YIELD] > 0
