@@ -23,6 +23,7 @@ from gateway_guard.waiting import Waiting
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway_guard.contribution import Contribution
     from gateway_guard.profile import Slot
     from gateway_guard.subjects import Held
     from gateway_guard.timeline import Instant
@@ -121,11 +122,33 @@ class SubjectTable:
         if counted:
             self._write(rows, counted, now)
 
-    def _write(self, rows: dict[int, int], shares: list[Share], now: Instant) -> None:
+    def credit(
+        self, shares: Iterable[tuple[Subject, Held]], before: Contribution, now: Instant
+    ) -> None:
+        """Count what has come of exchanges that were counted as ``before`` until now.
+
+        Where a subject waits, so do they, and will be counted as they are now.
+        """
+        rows: dict[int, int] = {}
+        held = [(subject.row, held) for subject, held in shares if subject.row >= 0]
+        counted = [Share(rows.setdefault(row, len(rows)), *share) for row, share in held]
+        if counted:
+            self._write(rows, counted, now, before)
+
+    def _write(
+        self,
+        rows: dict[int, int],
+        shares: list[Share],
+        now: Instant,
+        before: Contribution | None = None,
+    ) -> None:
         numbers = np.fromiter(rows, dtype=np.int64, count=len(rows))
         block = self.slab.rows[numbers]
         elapsed = now.steady - block["updated_at"]
-        contribution.apply(block, shares, elapsed_seconds=elapsed, wall_at=now.wall)
+        if before is not None:
+            contribution.credit(block, shares, before, elapsed_seconds=elapsed)
+        else:
+            contribution.apply(block, shares, elapsed_seconds=elapsed, wall_at=now.wall)
         block["updated_at"] = now.steady
         block["last_seen_at"] = now.wall
         block["sequence"] += 1

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from gateway_guard import pending
+from gateway_guard.awaited import Awaited
+from gateway_guard.events import Admission, Answered, Answers, Drop, Event, Fetched, is_late
 from gateway_guard.instrumentation import Contained
 from gateway_guard.subjects import IMITABLE, hash_of
 
 if TYPE_CHECKING:
-    from gateway_guard.exchange import Answer, Outcome
+    from gateway_guard.awaited import Fetch
+    from gateway_guard.exchange import Outcome
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
@@ -33,120 +35,6 @@ MOST_BYTES = 2**16
 _NOTED_KEPT = 65536
 
 
-class _Event:
-    """Something that happened to one exchange."""
-
-    __slots__ = ("ticket",)
-
-    def __init__(self, ticket: Ticket) -> None:
-        self.ticket = ticket
-
-    def survey(self, memory: Memory, opening: Opening) -> None:
-        """Do what must be done in order before texts are read."""
-
-    def conclude(self, memory: Memory, opening: Opening) -> None:
-        """Do what must be done in order after texts were read."""
-
-
-class _Admission(_Event):
-    """An exchange was admitted, or refused after all."""
-
-    __slots__ = ()
-
-    def survey(self, memory: Memory, opening: Opening) -> None:
-        del memory
-        if not self.ticket.decision.refused:
-            opening.survey(self.ticket)
-
-    def conclude(self, memory: Memory, opening: Opening) -> None:
-        del memory
-        opening.hold(self.ticket)
-
-
-class _Answers:
-    """The answer to a request, to be shared out among its exchanges."""
-
-    __slots__ = ("_count", "_outcome", "_whole")
-
-    def __init__(self, outcome: Outcome, count: int) -> None:
-        self._outcome: Outcome | None = outcome
-        self._whole: Answer | None = None
-        self._count = count
-
-    def share(self, count: int) -> Answer | None:
-        """Return the share of ``count`` of the answers."""
-        outcome, self._outcome = self._outcome, None
-        if outcome is not None:
-            self._whole = outcome.read()
-        whole, every = self._whole, self._count
-        if whole is None or count == every:
-            return whole
-        return msgspec.structs.replace(
-            whole,
-            output_chars=whole.output_chars * count // every,
-            reasoning_chars=whole.reasoning_chars * count // every,
-        )
-
-
-class _Answered(_Event):
-    """An exchange came to its end with an answer."""
-
-    __slots__ = ("_answers", "_at", "answer")
-
-    def __init__(self, ticket: Ticket, answers: _Answers, at: Instant) -> None:
-        super().__init__(ticket)
-        self.answer: Answer | None = None
-        self._answers = answers
-        self._at = at
-
-    def read(self) -> None:
-        self.answer = self._answers.share(self.ticket.answers)
-
-    def survey(self, memory: Memory, opening: Opening) -> None:
-        del opening
-        ticket, steady = self.ticket, self._at.steady
-        hashes: tuple[int, ...] = ()
-        if ticket.surveyed is not None:
-            hashes = ticket.surveyed.draft.text_hashes
-        elif ticket.contribution is not None:
-            hashes = ticket.contribution.features.text_hashes
-        memory.history.remember_texts(ticket.key_hash, hashes, steady)
-        if self.answer is not None and ticket.asked is not None:
-            digests = self.answer.digests
-            memory.history.remember_answers(ticket.key_hash, ticket.asked, digests, steady)
-
-    def conclude(self, memory: Memory, opening: Opening) -> None:
-        del opening
-        ticket = self.ticket
-        pending.end(ticket, self._at)
-        item = ticket.contribution
-        if item is not None:
-            memory.history.remember_hits(item.key_hash, item.features.new_hits)
-            item.answer, item.settled_at = self.answer, self._at
-            item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
-
-
-class _Drop(_Event):
-    """An exchange taught nothing."""
-
-    __slots__ = ("_slot",)
-
-    def __init__(self, ticket: Ticket, slot: Slot | None) -> None:
-        super().__init__(ticket)
-        self._slot = slot
-
-    def conclude(self, memory: Memory, opening: Opening) -> None:
-        del opening
-        ticket, table = self.ticket, memory.subjects
-        pending.end(ticket, None)
-        pending.release(ticket)
-        table.forget(ticket.key)
-        for subject, _ in ticket.shares:
-            table.forget(subject)
-        if self._slot is not None:
-            table.count(ticket.key, self._slot)
-
-
 class Backlog:
     """Admissions, answers and drops of one engine, to be worked off together."""
 
@@ -155,11 +43,13 @@ class Backlog:
         self._memory = memory
         self._opening = opening
         self._instruments = instruments
-        self._events: list[_Event] = []
+        self._events: list[Event] = []
         self._bytes = 0
         self._admitted: list[Ticket] = []
         self._settled: list[Ticket] = []
+        self._late: list[Answered | Fetched] = []  # to be done once what was settled is counted
         self._noted: set[int] = set()
+        self.awaited = Awaited(memory)
 
     def __len__(self) -> int:
         """Return the number of events that are still to be worked off."""
@@ -178,26 +68,30 @@ class Backlog:
     def admitted(self, ticket: Ticket, body_bytes: int) -> None:
         """Have the texts of an exchange read."""
         self._bytes += body_bytes
-        self._events += [_Admission(part) for part in (ticket, *ticket.others)]
+        self._events += [Admission(part) for part in (ticket, *ticket.others)]
 
     def answered(self, ticket: Ticket, outcome: Outcome, now: Instant) -> None:
         """Have an exchange counted with the answer that it had."""
-        answers = _Answers(outcome, sum([part.answers for part in (ticket, *ticket.others)]))
-        self._events += [_Answered(part, answers, now) for part in (ticket, *ticket.others)]
+        answers = Answers(outcome, sum([part.answers for part in (ticket, *ticket.others)]))
+        self._events += [Answered(part, answers, now) for part in (ticket, *ticket.others)]
+
+    def fetched(self, fetch: Fetch, now: Instant) -> None:
+        """Have answers that were fetched counted with the exchanges that they belong to."""
+        self._events.append(Fetched(fetch, now.steady))
 
     def dropped(self, ticket: Ticket, slot: Slot | None) -> None:
         """Have an exchange forgotten; ``slot`` is where the key's row counts it."""
-        self._events.append(_Drop(ticket, slot))
-        self._events += [_Drop(other, None) for other in ticket.others]
+        self._events.append(Drop(ticket, slot))
+        self._events += [Drop(other, None) for other in ticket.others]
 
     def work_off(self, now: Instant) -> list[Ticket]:
-        """Do everything; return the tickets of the exchanges that were read since the last time."""
+        """Do everything; return the tickets of what was read or answered since the last time."""
         self.catch_up(counting=True)
         admitted, self._admitted = self._admitted, []
         settled, self._settled = self._settled, []
         with Contained(self._instruments):
             self._count(settled, now)
-        return admitted
+        return admitted + self._add_answers(now)
 
     def catch_up(self, *, counting: bool = False) -> None:
         """Read what was put off, and leave the counting, unless that follows, for later.
@@ -208,23 +102,37 @@ class Backlog:
         events, self._events, self._bytes = self._events, [], 0
         memory, opening, instruments = self._memory, self._opening, self._instruments
         for event in events:
-            if type(event) is _Answered:
+            if isinstance(event, Answered | Fetched):
                 with Contained(instruments):
                     event.read()
         for event in events:
             with Contained(instruments):
                 event.survey(memory, opening)
-        admitted = [event.ticket for event in events if type(event) is _Admission]
+        admitted = [event.ticket for event in events if type(event) is Admission]
         self._read(admitted)
         for event in events:
             with Contained(instruments):
                 event.conclude(memory, opening)
         for ticket in admitted:
-            if ticket.open or not counting:
+            if (ticket.open or not counting) and not ticket.gone:
                 pending.show(ticket)
         self._admitted += admitted
-        settled = [event.ticket for event in events if type(event) is _Answered]
+        settled = [event.ticket for event in events if type(event) is Answered]
         self._settled += [ticket for ticket in settled if ticket.contribution]
+        self._late += [event for event in events if is_late(event)]
+
+    def _add_answers(self, now: Instant) -> list[Ticket]:
+        """Await the answers that are to come, count those that came; return their exchanges."""
+        late, self._late = self._late, []
+        answered, awaited = [], self.awaited
+        for event in late:
+            if isinstance(event, Fetched):
+                for found in event.found:
+                    with Contained(self._instruments):
+                        answered.append(awaited.count(found, event.fetch, now))
+            elif event.awaited is not None:
+                awaited.expect(event.ticket, event.awaited, event.answer, now.steady)
+        return [ticket for ticket in answered if ticket is not None]
 
     def _read(self, admitted: list[Ticket]) -> None:
         """Read texts together; should that fail, one by one, so that only the one is lost."""

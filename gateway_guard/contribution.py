@@ -130,11 +130,46 @@ def apply(
     Each share names its row; ``elapsed_seconds`` is that of each row since it was last decayed.
     Shares of one contribution should stand together.
     """
-    target, contributions, inflight, refilled, answers, weights = zip(*shares, strict=True)
+    targets = np.fromiter([share.row for share in shares], np.intp, len(shares))
+    vectors, measured, times = _vectors(rows, shares, targets)
+    slices = rows["linear"][:, :, : profile.USED]
+    slices[...] = linear.update(slices, elapsed_seconds, _summed(vectors, targets, len(rows)))
+    counted = measured["counted"] * times
+    profile.add_values(rows, targets, measured["hashes"], counted, profile.pane_of(wall_at))
+
+
+def credit(
+    rows: profile.RowArray,
+    shares: Sequence[Share],
+    before: Contribution,
+    *,
+    elapsed_seconds: npt.NDArray[np.float64],
+) -> None:
+    """Add what a contribution's answer adds to the rows that counted it as ``before``, in place."""
+    targets = np.fromiter([share.row for share in shares], np.intp, len(shares))
+    earlier = [share._replace(contribution=before) for share in shares]
+    added, _, _ = _vectors(rows, shares, targets, counted_before=True)
+    had, _, _ = _vectors(rows, earlier, targets, counted_before=True)
+    slices = rows["linear"][:, :, : profile.USED]
+    slices[...] = linear.update(slices, elapsed_seconds, _summed(added - had, targets, len(rows)))
+
+
+def _vectors(
+    rows: profile.RowArray,
+    shares: Sequence[Share],
+    targets: npt.NDArray[np.intp],
+    *,
+    counted_before: bool = False,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[np.uint32]]:
+    """Return what shares add to the slices, how they were measured, and how often each counts.
+
+    Their windows are counted in the rows in place, unless they were before.
+    """
+    _, contributions, inflight, refilled, answers, weights = zip(*shares, strict=True)
     items, which = _distinct(contributions)
     measured = np.frombuffer(b"".join([_measured(item) for item in items]), _MEASURED)[which]
-    targets = np.array(target, np.intp)
-    constant = recurrence.update(rows, [_windows(item) for item in items], targets, which)
+    windows = [_windows(item) for item in items]
+    constant = recurrence.update(rows, windows, targets, which, counted_before=counted_before)
     vectors = np.zeros((len(shares), profile.USED), dtype=np.float32)
     vectors[:, _PLACES] = measured["values"]
     vectors[:, Slot.INFLIGHT] = pace = np.array(inflight, np.float32)
@@ -143,10 +178,7 @@ def apply(
     _fill_relative(vectors, measured, constant)
     times = np.array(answers, np.uint32)[:, None]
     vectors *= times * np.array(weights, np.uint32)[:, None]
-    slices = rows["linear"][:, :, : profile.USED]
-    slices[...] = linear.update(slices, elapsed_seconds, _summed(vectors, targets, len(rows)))
-    counted = measured["counted"] * times
-    profile.add_values(rows, targets, measured["hashes"], counted, profile.pane_of(wall_at))
+    return vectors, measured, times
 
 
 def _distinct(

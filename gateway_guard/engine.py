@@ -22,6 +22,7 @@ from gateway_guard.verdict import lapse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway_guard.awaited import Fetch
     from gateway_guard.exchange import Exchange, Outcome
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
@@ -149,13 +150,18 @@ class Engine:
         elif _OK <= status < _REDIRECT:
             self._pending.close(ticket)
             self._backlog.answered(ticket, outcome, now)
-            self.instruments.count("exchanges", "committed", 1 + len(ticket.others))
+            label = "placed" if ticket.adds else "committed"
+            self.instruments.count("exchanges", label, 1 + len(ticket.others))
         elif status == _UNAUTHORIZED:
             if self.memory.first_at(ticket.key.id) is not None:
                 self.memory.revoked[ticket.key.id] = True
             self._drop(ticket, None)
         else:
             self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED, "forbidden")
+
+    def fetched(self, fetch: Fetch, now: Instant) -> None:
+        """Count the answers that a request has fetched, be it to this or to an earlier question."""
+        self._backlog.fetched(fetch, now)
 
     def flush(self, now: Instant, due: Ticket | None = None) -> None:
         """Read and count all that has happened, then score the subjects that are due.

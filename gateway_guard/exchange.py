@@ -61,6 +61,9 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     ``others`` are further exchanges of the same request, such as the other prompts of a list:
     ``MOST_OTHERS`` at most, none of which has others or a size of its own. The last one stands for
     all that are left, their texts joined and their answers added up.
+
+    ``place`` is the id of a thread or conversation that the upstream keeps; what ``adds`` puts
+    texts there, or in a new one, and asks for no answer.
     """
 
     dialect: str
@@ -73,6 +76,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     body_bytes: int = 0
     unparsed: bool = False
     others: tuple[Exchange, ...] = ()
+    place: str | None = None
+    adds: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
@@ -87,9 +92,11 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """What was seen of one answer.
 
     ``digests`` holds ``text_digest`` of each choice (at most eight) in which text or tool calls
-    were seen, and of each id by which clients may refer to the answer. ``output_chars`` counts
-    visible characters, ``reasoning_chars`` those of served reasoning; ``failed`` says that an error
-    came instead of, or in the middle of, the answer.
+    were seen, ``names`` that of each id by which clients may refer to the answer, its own first.
+    ``output_chars`` counts visible characters, ``reasoning_chars`` those of served reasoning;
+    ``failed`` says that an error came instead of, or in the middle of, the answer. ``awaited`` is
+    the digest of the id under which the answer can be fetched, where it was not complete yet.
+    ``parts`` are the answers in a list of them.
     """
 
     output_chars: int = 0
@@ -99,6 +106,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     usage: Usage | None = None
     digests: tuple[bytes, ...] = ()
     failed: bool = False
+    names: tuple[bytes, ...] = ()
+    awaited: bytes | None = None
+    parts: tuple[Answer, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -117,6 +127,11 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     def read(self) -> Answer | None:
         """Return what was seen of the answer; may be called once."""
         return self.answer if self.unread is None else self.unread()
+
+
+def name_digest(name: str, key: bytes) -> bytes:
+    """Return 16 bytes that identify an id under a key, as those of a turn that is nothing else."""
+    return text_digest("", key, (name,))
 
 
 def text_digest(text: str, key: bytes, call_ids: tuple[str, ...] = ()) -> bytes:

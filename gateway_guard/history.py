@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
-from gateway_guard.exchange import text_digest
+from gateway_guard.exchange import name_digest, text_digest
 from gateway_guard.sketches.compact import TwoPaneMap, TwoPaneSet
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ _PAIRS_LOOKED_UP = 8
 _LATEST_KEPT = 16384
 _VOUCHES = 4
 _MASK = (1 << 64) - 1
+_PLACE = b"\1" * 16
+_NOTHING = bytes(16)
+"""Stands for the question where an answer is known by its id alone."""
 
 
 class History:
@@ -63,12 +66,44 @@ class History:
         but nobody goes on from the same answer for ever.
         """
         for asked, answered in islice(_pairs(exchange.turns), _PAIRS_LOOKED_UP):
-            pair = _join(key_hash, self._digest(asked), self._digest(answered))
-            if pair in self._pairs:
+            pair = self._served_pair(key_hash, asked, answered)
+            if pair is not None:
                 vouched = self._vouched.get(pair, 0) + 1
                 self._vouched[pair] = vouched
                 return at - self._latest.get(pair, -inf) if vouched <= _VOUCHES else None
         return None
+
+    def _served_pair(self, key_hash: int, asked: Turn | None, answered: Turn) -> int | None:
+        """Return the hash of a pair that the key was served, ``None`` of any other.
+
+        An answer that is nothing but its id was served whatever is said to have been asked: the
+        upstream alone knows what the id stands for.
+        """
+        answer = self._digest(answered)
+        if asked is not None:
+            pair = _join(key_hash, self._digest(asked), answer)
+            if pair in self._pairs:
+                return pair
+        pair = _join(key_hash, _NOTHING, answer)
+        return pair if _is_named(answered) and pair in self._pairs else None
+
+    def place(self, key_hash: int, name: str | bytes) -> int:
+        """Return one hash of a key and of where it puts texts, given by its id or that's digest."""
+        digest = name if isinstance(name, bytes) else name_digest(name, self._secret)
+        return _join(key_hash, _PLACE, digest)
+
+    def served(self, key_hash: int, name: bytes) -> bool:
+        """Tell whether the key was served the answer whose id has this digest."""
+        return _join(key_hash, _NOTHING, name) in self._pairs
+
+    def remember_names(self, key_hash: int, names: Iterable[bytes], at: float) -> None:
+        """Remember under which ids an answer was served; ``at`` is monotonic seconds.
+
+        The id of a conversation stands for each of its answers in turn, and vouches for each anew.
+        """
+        for name in names:
+            self._vouched.pop(_join(key_hash, _NOTHING, name), None)
+        self.remember_answers(key_hash, _NOTHING, names, at)
 
     def remember_texts(self, key_hash: int, hashes: Iterable[int], at: float) -> None:
         """Remember the texts of a settled exchange; ``at`` is monotonic seconds."""
@@ -100,15 +135,24 @@ class History:
         return text_digest(turn.text, self._secret, turn.call_ids)
 
 
-def _pairs(turns: tuple[Turn, ...]) -> Iterable[tuple[Turn, Turn]]:
-    """Yield (asked, answered), newest first."""
+def _pairs(turns: tuple[Turn, ...]) -> Iterable[tuple[Turn | None, Turn]]:
+    """Yield (asked, answered), newest first; an answer that is a mere id may have no question."""
     answered: Turn | None = None
     for turn in reversed(turns):
         if turn.role == "assistant":
+            if answered is not None and _is_named(answered):
+                yield None, answered
             answered = turn
         elif answered is not None and turn.role != "system":
             yield turn, answered
             answered = None
+    if answered is not None and _is_named(answered):
+        yield None, answered
+
+
+def _is_named(turn: Turn) -> bool:
+    """Tell whether a turn is nothing but an id by which the upstream knows what it stands for."""
+    return not turn.text and len(turn.call_ids) == 1
 
 
 def _join(key_hash: int, asked: bytes, answer: bytes) -> int:

@@ -8,6 +8,7 @@ from cachetools import LRUCache
 
 from gateway_guard.admission import SubjectTable
 from gateway_guard.history import History
+from gateway_guard.placed import Placed
 from gateway_guard.sketches.compact import InstantTable
 from gateway_guard.sketches.popularity import Popularity
 from gateway_guard.standing import Standings
@@ -33,6 +34,7 @@ class Memory:
         standings = max(64, sizes["standings"] // _BYTES_A_STANDING)
         self.standings = Standings(standings, content=CONTENT)
         self.popularity = Popularity()
+        self.placed = Placed()
         self._first_at: dict[bytes, float] = {}
         self.revoked: LRUCache[bytes, bool] = LRUCache(_REVOKED_KEPT)
 

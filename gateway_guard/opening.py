@@ -13,6 +13,7 @@ from gateway_guard.contribution import Contribution
 from gateway_guard.features import FeatureReader
 from gateway_guard.lots import Lots
 from gateway_guard.pending import Surveyed, Ticket
+from gateway_guard.placed import joined
 from gateway_guard.principal import SubjectIds, SubjectKind
 from gateway_guard.subjects import (
     content_template_id,
@@ -76,11 +77,16 @@ class Opening:
             verified=first_at is not None and principal.key not in memory.revoked,
             young=self._powers.young(key_hash, since_at, now),
             terms=terms,
+            place=None if exchange.place is None else self._place(key_hash, exchange.place),
+            adds=exchange.adds,
         )
         self._sight(ticket, now)
-        if key.quiet and not ticket.due:
+        if key.quiet and not ticket.due and not ticket.adds:
             ticket.weight = self._lots.draw(ticket, exchange)
         return ticket
+
+    def _place(self, key_hash: int, name: str) -> int:
+        return self._memory.history.place(key_hash, name)
 
     def readdress(self, ticket: Ticket, claimed: bytes) -> None:
         """Count a request for the key that its token stands for, now that it was accepted."""
@@ -155,7 +161,7 @@ class Opening:
         if surveyed is None:
             return
         known = self._memory.history.known(ticket.key_hash)
-        features = self._reader.features(surveyed.draft, known)
+        features = self._with_placed(ticket, self._reader.features(surveyed.draft, known))
         content = self._content(features)
         if content is not None:
             template = content_template_id(content)
@@ -163,6 +169,17 @@ class Opening:
             self._suspect(template, ticket, ticket.admitted_at)
         contribution = _contribution(ticket, surveyed, features)
         pending.hold(ticket, contribution, self._subjects(ticket))
+
+    def _with_placed(self, ticket: Ticket, features: Features) -> Features:
+        """Return the features of a request with those of what it finds where it asks."""
+        placed = None if ticket.place is None else self._memory.placed.get(ticket.place)
+        if placed is None or ticket.adds:
+            return features
+        for template in placed.templates:
+            if template not in ticket.ids:
+                ticket.ids.append(template)
+                self._suspect(template[1], ticket, ticket.admitted_at)
+        return joined(placed.features, features)
 
     def _subjects(self, ticket: Ticket) -> list[Subject]:
         """Return every subject an exchange speaks for, its key first."""

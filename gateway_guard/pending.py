@@ -46,7 +46,9 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     look at its texts turns ``exchange`` into ``surveyed``, and their reading that into what it will
     contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
     is for how many exchanges like it it was drawn to be read, 0 where it is passed over. ``others``
-    are the tickets of further exchanges of the same request, which share its fate.
+    are the tickets of further exchanges of the same request, which share its fate. ``place`` is
+    where it finds texts that were put there before it, or ``adds`` its own. What is ``gone`` does
+    not count, and is not shown to scores any more.
     """
 
     principal: Principal
@@ -70,6 +72,9 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     weight: int = 1
     others: tuple[Ticket, ...] = ()
     open: bool = True
+    gone: bool = False
+    place: int | None = None
+    adds: bool = False
 
 
 class PendingRecords:

@@ -94,19 +94,29 @@ def pack(features: Features) -> Windows:
 
 
 def update(
-    rows: profile.RowArray, exchanges: Sequence[Windows], target: Numbers, which: Numbers
+    rows: profile.RowArray,
+    exchanges: Sequence[Windows],
+    target: Numbers,
+    which: Numbers,
+    *,
+    counted_before: bool = False,
 ) -> Recurrence:
     """Count the windows of exchanges in contiguous rows in place, then read how constant they are.
 
     An exchange counts in any number of rows: ``which`` names it and ``target`` its row. It is part
-    of its own history, and of that of all others in the batch.
+    of its own history, and of that of all others in the batch. Of what was counted before, nothing
+    is counted again.
     """
     hashes = _Spread([item.hashes for item in exchanges], _HASH, which)
     sketch = target * _STRIDE + _START
     cells = countmin.cells(hashes.elements).take(hashes.index, axis=1)
     places = cells + sketch.repeat(hashes.sizes)
-    counted = countmin.estimate(countmin.count(rows.view(np.uint16), places))
-    rows["shingled"] += np.bincount(target, minlength=len(rows))
+    counters = rows.view(np.uint16)
+    if counted_before:
+        counted = countmin.estimate(counters.take(places))
+    else:
+        counted = countmin.estimate(countmin.count(counters, places))
+        rows["shingled"] += np.bincount(target, minlength=len(rows))
     shingled = rows["shingled"][target].repeat(hashes.sizes)
     constant = counted >= np.maximum(FEWEST_RECURRENCES, CONSTANT_SHARE * shingled)
     steady = counted >= np.maximum(FEWEST_RECURRENCES, CUE_CONSTANT_SHARE * shingled)

@@ -10,6 +10,7 @@ from gateway_guard import responses
 from gateway_guard.buffers import HeldBody
 from gateway_guard.dialects import dialect_for, read_request
 from gateway_guard.exchange import Exchange, Outcome, Turn
+from gateway_guard.fetching import fetching_at
 from gateway_guard.intake import Intake, route
 from gateway_guard.observation import Observation
 from gateway_guard.responses import Audience, Problem
@@ -83,7 +84,7 @@ class Responder:
         elif guard.broken(contained) and self._stands(Problem.UNAVAILABLE):
             await self._answer(self._problem(Problem.UNAVAILABLE))
         elif principal is None or self._scope["method"] in _SILENT_METHODS:
-            await self._app(self._scope, self._receive, self._send)
+            await self._pass(principal)
         else:
             self._spent_seconds = perf_counter() - begun
             await self._guarded(principal)
@@ -94,6 +95,19 @@ class Responder:
         self._principal = guard.identify(self._scope)
         self._verified = guard.engine.verified(self._principal)
         return guard.refuse_early(self._principal, self._path)
+
+    async def _pass(self, principal: Principal | None) -> None:
+        """Let a request pass that asks for nothing, but may fetch what was asked for before."""
+        fetching = None
+        if principal is not None and self._scope["method"] == "GET":
+            fetching = fetching_at(self._path, self._guard, principal, self._scope, self._send)
+        if fetching is None:
+            await self._app(self._scope, self._receive, self._send)
+            return
+        try:
+            await self._app(self._scope, self._receive, fetching.watch)
+        finally:
+            fetching.end()
 
     async def _guarded(self, principal: Principal) -> None:
         # Anybody can make up keys, so those that were never accepted share by network.

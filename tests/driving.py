@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from gateway_guard.actions import Action
 from gateway_guard.assembly import Starts, build_engine
-from gateway_guard.exchange import Answer, Exchange, Outcome, Sampling, Turn, text_digest
+from gateway_guard.exchange import (
+    Answer,
+    Exchange,
+    Outcome,
+    Sampling,
+    Turn,
+    name_digest,
+    text_digest,
+)
 from gateway_guard.instrumentation import Instrumentation
 from gateway_guard.memory import derived
 from gateway_guard.policy import Policy
@@ -123,6 +131,11 @@ def of_turns(*turns: Turn, answer: str = "Yes.", **fields: Unpack[Fields]) -> Pl
 def digest(text: str) -> bytes:
     """Return how the engine of these tests identifies an answer."""
     return text_digest(text, _DIGEST_KEY)
+
+
+def name_of(name: str) -> bytes:
+    """Return how the engine of these tests identifies the name of an answer."""
+    return name_digest(name, _DIGEST_KEY)
 
 
 class Driver:

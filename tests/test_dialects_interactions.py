@@ -220,7 +220,8 @@ ANSWER = Answer(
     tool_calls=1,
     finish="requires_action",
     usage=Usage(10, 35, 23),
-    digests=(digest_of(SAID, "f1"), digest_of("", "int_1")),
+    digests=(digest_of(SAID, "f1"),),
+    names=(digest_of("", "int_1"),),
 )
 
 
@@ -259,7 +260,7 @@ def test_an_error_in_the_middle_is_a_failure(event: dict[str, Any]) -> None:
 def test_an_answer_that_is_still_being_made_has_no_finish() -> None:
     """It is fetched later."""
     assert heard_json({"id": "1", "status": "in_progress"}, PATH) == Answer(
-        digests=(digest_of("", "1"),)
+        awaited=digest_of("", "1")
     )
 
 

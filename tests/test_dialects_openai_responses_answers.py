@@ -54,7 +54,8 @@ def test_a_whole_response_is_read() -> None:
         tool_calls=2,
         finish="completed",
         usage=Usage(37, 91, 64),
-        digests=(text_digest("grüß dich 🐈", KEY), NAME, text_digest("", KEY, ("fc_2",))),
+        digests=(text_digest("grüß dich 🐈", KEY),),
+        names=(NAME, text_digest("", KEY, ("fc_2",))),
     )
 
 
@@ -96,6 +97,7 @@ def test_a_stream_that_broke_off_has_what_came_before() -> None:
         reasoning_chars=2,
         tool_calls=1,
         digests=(text_digest("hello there", KEY),),
+        awaited=NAME,
     )
 
 
@@ -130,7 +132,10 @@ def test_a_failure_is_told_from_an_answer() -> None:
 def test_work_in_the_background_has_no_answer_yet(status: str) -> None:
     """And no id that would vouch for one."""
     answer = whole(response(status=status, background=True, usage=None))
-    assert answer == Answer(finish=None if status == "in_progress" else status)
+    assert answer == Answer(
+        finish=None if status == "in_progress" else status,
+        awaited=None if status == "cancelled" else NAME,
+    )
 
 
 def test_refusals_are_text() -> None:
@@ -164,9 +169,8 @@ def test_calls_of_the_servers_tools_count_and_what_is_no_call_does_not() -> None
 
 def test_an_answer_within_a_conversation_can_be_referred_to_by_it() -> None:
     """The next request may name nothing else."""
-    digests = whole(response(said("hi"), conversation={"id": "conv_1"})).digests
-    assert digests == (
-        text_digest("hi", KEY),
+    names = whole(response(said("hi"), conversation={"id": "conv_1"})).names
+    assert names == (
         NAME,
         *(text_digest("", KEY, (name,)) for name in ("conv_1", "msg_1")),
     )
@@ -185,7 +189,8 @@ def test_an_answer_within_a_conversation_can_be_referred_to_by_it() -> None:
 )
 def test_an_answer_comes_back_with_the_same_digest(output: tuple[dict[str, Any], ...]) -> None:
     """As clients append it to their history: whole, by reference, or by the id of the response."""
-    digests = whole(response(*output)).digests
+    served = whole(response(*output))
+    digests = (*served.digests, *served.names)
     references = [{"type": "item_reference", "id": item["id"]} for item in output]
     question: dict[str, Any] = {"role": "user", "content": "x"}
     for fields in (

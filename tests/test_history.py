@@ -18,6 +18,7 @@ from tests.driving import (
     PromptDriver,
     contribution_of,
     digest,
+    name_of,
     of_turns,
     play,
 )
@@ -218,6 +219,99 @@ def test_one_true_exchange_does_not_hide_a_harvest() -> None:
         asked = play(question, harvest.answer, system=system, history=greeting, sampling=sampling)
         refused += driver.ask(ALICE, asked, seconds=5).decision.refused
     assert refused > 80
+
+
+# --- answers that are named by their ids ----------------------------------------------------------
+
+
+def named(*ids: str, text: str = "And who lives in the mill?") -> Play:
+    """Return an exchange that goes on from an answer by its id alone."""
+    system = Turn("system", "You know the country.")
+    return of_turns(system, Turn("assistant", "", call_ids=ids), Turn("user", text))
+
+
+def served_as(*names: str) -> Driver:
+    """Return a driver after Alice's first question, whose answer had names, a while ago."""
+    driver = PromptDriver()
+    driver.meet(BOB)
+    ticket = driver.admit(ALICE, FIRST)
+    driver.start(ticket)
+    answer = Answer(digests=(digest(PAIR[1]),), names=tuple(name_of(name) for name in names))
+    driver.engine.settle(ticket, Outcome(200, completed=True, answer=answer), driver.now)
+    driver.wait(20)
+    return driver
+
+
+@pytest.mark.parametrize("name", ["resp_1", "conv_1", "msg_1"])
+def test_an_answer_is_observed_by_any_of_its_names(name: str) -> None:
+    """Clients that have the upstream keep the conversation send nothing else of it."""
+    driver = served_as("resp_1", "conv_1", "msg_1")
+    ticket = driver.admit(ALICE, named(name))
+    assert contribution_of(ticket).claimed
+    assert not contribution_of(ticket).single
+
+
+@pytest.mark.parametrize("name", ["resp_2", "resp_", "RESP_1", PAIR[1], ""])
+def test_a_name_that_was_never_served_is_no_history(name: str) -> None:
+    """An invented id, or the text of an answer in its place."""
+    assert counts_as_single(served_as("resp_1"), named(name))
+
+
+def test_a_name_that_was_served_to_somebody_else_is_no_history() -> None:
+    """Keys of one project may be able to go on from each other's answers."""
+    driver = served_as("resp_1")
+    assert counts_as_single(driver, named("resp_1"), BOB)
+    assert not counts_as_single(driver, named("resp_1"), ALICE)
+
+
+def test_a_text_that_is_spelled_like_a_name_is_no_history() -> None:
+    """A model can be made to say anything."""
+    driver = PromptDriver()
+    driver.ask(ALICE, play("Say resp_1.", "resp_1"), seconds=2)
+    driver.wait(20)
+    assert counts_as_single(driver, named("resp_1"))
+    assert counts_as_single(driver, spoken(("assistant", "resp_1"), ("user", "Go on.")))
+
+
+def test_a_name_stands_for_an_answer_whatever_was_asked_before_it() -> None:
+    """Items may be repeated one by one, some of them by their ids, and others trimmed."""
+    driver = served_as("msg_1")
+    turns = (Turn("user", PAIR[0]), Turn("assistant", "", call_ids=("msg_1",)))
+    for history in (turns, (Turn("user", "Trimmed."), *turns[1:]), (*turns[1:], *turns[1:])):
+        assert not counts_as_single(driver, of_turns(*history, Turn("user", "Go on.")))
+    invented = Turn("assistant", "", call_ids=("msg_2",))
+    assert counts_as_single(driver, of_turns(turns[0], invented, Turn("user", "Go on.")))
+
+
+def test_a_name_vouches_for_a_few_exchanges_only() -> None:
+    """One genuine answer before every question makes no conversation here either."""
+    driver = served_as("resp_1")
+    vouched = [not counts_as_single(driver, named("resp_1")) for _ in range(6)]
+    assert vouched == [True] * 4 + [False] * 2
+
+
+def test_a_conversation_goes_on_under_one_name() -> None:
+    """Every answer that is served in it vouches anew."""
+    driver = served_as("resp_0", "conv_1")
+    for number in range(1, 12):
+        ticket = driver.admit(ALICE, named("conv_1", text=f"And what is number {number}?"))
+        assert not contribution_of(ticket).single
+        driver.start(ticket)
+        answer = Answer(names=(name_of(f"resp_{number}"), name_of("conv_1")))
+        driver.engine.settle(ticket, Outcome(200, completed=True, answer=answer), driver.now)
+        driver.wait(20)
+
+
+def test_a_program_that_goes_on_by_name_at_once_has_no_observed_history() -> None:
+    """Unless it sends what its tools returned."""
+    driver = served_as("resp_1")
+    ticket = driver.admit(ALICE, FIRST)
+    driver.start(ticket)
+    answer = Answer(names=(name_of("resp_2"),))
+    driver.engine.settle(ticket, Outcome(200, completed=True, answer=answer), driver.now)
+    assert counts_as_single(driver, named("resp_2"))
+    result = of_turns(Turn("assistant", "", call_ids=("resp_2",)), Turn("tool", "12 files"))
+    assert not counts_as_single(driver, result)
 
 
 # --- conversations that nobody reads --------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 
 from gateway_guard import pending as room
@@ -13,7 +14,7 @@ from gateway_guard.exchange import Sampling
 from gateway_guard.pending import PendingRecords, Ticket
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Slot
-from tests.driving import Caller, Driver, PromptDriver, play, subjects_of
+from tests.driving import Caller, Driver, Play, PromptDriver, play, subjects_of
 from tests.traffic import HARVESTS, INNOCENTS, prose
 
 ALICE = Caller("alice")
@@ -88,6 +89,22 @@ def test_nothing_is_left_once_everything_is_settled(name: str) -> None:
         for subject, _ in ticket.shares:
             assert (subject.inflight, subject.pending) == (0, {})
     assert driver.engine.unflushed == 0
+
+
+def test_what_was_dropped_before_it_was_read_is_not_shown() -> None:
+    """A large body has what is put off read before the counting."""
+    driver, caller = Driver(), Caller("alice")
+    driver.meet(caller)
+    driver.flush()
+    driver.ask(caller, play(question()), status=500)
+    large = play(question(1))
+    exchange = msgspec.structs.replace(large.exchange, body_bytes=2**17)
+    ticket = driver.admit(caller, Play(exchange, large.answer))
+    driver.end(ticket, large)
+    driver.flush()
+    subject = driver.subject(caller)
+    assert subject is not None
+    assert subject.pending == {}
 
 
 def refilled(ticket: Ticket) -> set[bool]:

@@ -179,8 +179,10 @@ async def test_an_agent_goes_on_from_what_it_was_served(
     assert (reading.slow[Slot.OBSERVED], reading.slow[Slot.CLAIMED]) == (1.0, 1.0)
 
 
-async def test_a_request_that_goes_on_by_reference_claims_a_history(upstream: Upstream) -> None:
-    """Though it shows none of it; one that refers to the item it was served has it observed."""
+async def test_a_request_that_goes_on_by_reference_has_an_observed_history(
+    upstream: Upstream,
+) -> None:
+    """Though it shows none of it: the response or the item that it names was served to its key."""
     async with client_of(upstream) as client:
         first = await client.responses.create(model="m", input=QUESTION)
         upstream.time.pass_by(5)
@@ -190,7 +192,7 @@ async def test_a_request_that_goes_on_by_reference_claims_a_history(upstream: Up
         upstream.time.pass_by(5)
         await client.responses.create(model="m", input=[*history, {"role": "user", "content": "?"}])
     reading = reading_of(upstream.guard)
-    assert (reading.slow[Slot.OBSERVED], round(reading.slow[Slot.CLAIMED])) == (1.0, 2)
+    assert (round(reading.slow[Slot.OBSERVED]), round(reading.slow[Slot.CLAIMED])) == (2, 2)
 
 
 async def test_a_structured_response_is_parsed(upstream: Upstream) -> None:

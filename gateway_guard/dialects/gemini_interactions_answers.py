@@ -81,12 +81,18 @@ def _absorb_step(index: int, step: Item, tally: Tally) -> None:
 def _absorb_end(event: Event, tally: Tally) -> None:
     if event.status not in _UNSETTLED:
         tally.finish = event.status
+    if event.id and event.status:
+        _absorb_name(event.id, event.status, tally)
     if event.error or event.kind == "error" or event.status == "failed":
         tally.failed = True
     if event.usage is not None:
         _absorb_usage(event.usage, tally)
-    if event.id and event.status:
-        tally.refer("interaction", event.id)
+
+
+def _absorb_name(name: str, status: str, tally: Tally) -> None:
+    tally.awaited = name if status in _UNSETTLED else None
+    if status not in _UNSETTLED:
+        tally.refer("interaction", name)
 
 
 def _absorb_usage(usage: Usage, tally: Tally) -> None:

@@ -109,6 +109,7 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
         tool_definitions=sampling.tool_count(request.tools or ()),
         end_user=_end_user(request),
         body_bytes=len(body),
+        place=_conversation(request),
     )
 
 
@@ -146,13 +147,16 @@ def _with_reference(turns: list[Turn], request: _Request) -> list[Turn]:
 
     That answer follows the system texts that the request begins with.
     """
-    named = request.conversation
-    conversation = named.id if isinstance(named, _Named) else named
-    reference = request.previous_response_id or conversation
+    reference = request.previous_response_id or _conversation(request)
     if not reference:
         return turns
     place = next((at for at, turn in enumerate(turns) if turn.role != "system"), len(turns))
     return [*turns[:place], Turn("assistant", "", 0, (reference,)), *turns[place:]]
+
+
+def _conversation(request: _Request) -> str | None:
+    named = request.conversation
+    return named.id if isinstance(named, _Named) else named
 
 
 def _end_user(request: _Request) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _SAID = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _THOUGHT = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
 _ENDED = frozenset({"completed", "incomplete"})
+_UNDER_WAY = frozenset({"queued", "in_progress"})
 # What the other dialects call an answer that ran into its limit.
 _REASONS = {"max_output_tokens": "length"}
 
@@ -109,6 +110,8 @@ def _absorb_response(response: Response, tally: Tally) -> None:
         _absorb_output(items, tally)
     if response.status in _ENDED:
         _refer(response, items, tally)
+    if response.status is not None:
+        tally.awaited = response.id if response.status in _UNDER_WAY else None
     if response.status is not None and response.status != "in_progress":
         _absorb_status(response.status, response.incomplete_details, tally)
     if response.usage is not None:

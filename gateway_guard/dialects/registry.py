@@ -21,6 +21,7 @@ from gateway_guard.dialects.openai_chat import OpenAIChat
 from gateway_guard.dialects.openai_completions import OpenAICompletions
 from gateway_guard.dialects.openai_embeddings import OpenAIEmbeddings
 from gateway_guard.dialects.openai_responses import OpenAIResponses
+from gateway_guard.dialects.openai_threads import OpenAIThreads
 from gateway_guard.dialects.vertex_anthropic import VertexAnthropic
 from gateway_guard.exchange import Exchange, Turn
 
@@ -31,6 +32,7 @@ GENERIC = Generic()
 DIALECTS: tuple[Dialect, ...] = (
     OpenAIChat(),
     OpenAIResponses(),
+    OpenAIThreads(),
     OpenAICompletions(),
     OpenAIEmbeddings(),
     AnthropicMessages(),
@@ -44,6 +46,12 @@ DIALECTS: tuple[Dialect, ...] = (
     GENERIC,
 )
 
+_FETCHED: dict[str, Dialect] = {
+    "responses": OpenAIResponses(),
+    "interactions": GeminiInteractions(),
+}
+_OF_RUNS = frozenset({"messages", "runs"})
+_THREADS = OpenAIThreads()
 _MOST_LENIENT_BYTES = 2**22
 _NAMES = "(?:prompts?|messages|inputs?|contents?|query|question|text)"
 _ASKS = re.compile(rf"[\"']{_NAMES}[\"']\s*:|(?:\A|&){_NAMES}=")
@@ -52,6 +60,15 @@ _ASKS = re.compile(rf"[\"']{_NAMES}[\"']\s*:|(?:\A|&){_NAMES}=")
 def dialect_for(path: str) -> Dialect:
     """Return the dialect that is spoken at a decoded path, without ``root_path``."""
     return next((dialect for dialect in DIALECTS if dialect.recognise(path)), GENERIC)
+
+
+def fetched_at(path: str) -> tuple[Dialect, str] | None:
+    """Return in which dialect a GET of a decoded path fetches an answer, and under which id."""
+    *_, kind, name = ("", "", *path.rstrip("/").rsplit("/", 2))
+    dialect = _FETCHED.get(kind)
+    if dialect is None and "/threads/" in path and not {kind, name}.isdisjoint(_OF_RUNS):
+        dialect = _THREADS
+    return None if dialect is None else (dialect, name)
 
 
 def read_request(body: bytes, path: str) -> tuple[Dialect, Exchange | None]:

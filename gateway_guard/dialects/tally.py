@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gateway_guard.exchange import Answer, Usage, text_digest
+from gateway_guard.exchange import Answer, Usage, name_digest, text_digest
 
 MOST_CHOICES = 8
 MOST_CHOICE_CHARS = 2**20
 MOST_CHARS = 2**22
 MOST_CALLS = 256
+MOST_PARTS = 128
 
 _LARGEST_COUNT = 2**53
 _MOST_FINISH_CHARS = 64
@@ -23,9 +24,11 @@ class Tally:
         "_choices",
         "_kept",
         "_most_chars",
+        "_parts",
         "_references",
         "_spill",
         "_usage",
+        "awaited",
         "failed",
         "finish",
         "output_chars",
@@ -38,6 +41,8 @@ class Tally:
         self.reasoning_chars = 0
         self.finish: str | None = None
         self.failed = False
+        self.awaited: str | None = None
+        self._parts: list[Tally] = []
         self._choices: dict[int, _Choice] = {}
         self._spill: _Choice | None = None
         self._kept = 0
@@ -68,6 +73,13 @@ class Tally:
         """Take an id by which clients may refer to the answer; of each kind the last one counts."""
         self._references[kind] = reference
 
+    def part(self) -> Tally:
+        """Return the tally of the next answer in a list."""
+        part = Tally()
+        if len(self._parts) < MOST_PARTS:
+            self._parts.append(part)
+        return part
+
     def count(
         self,
         input_tokens: int | None = None,
@@ -95,7 +107,6 @@ class Tally:
         self.settle()
         choices = list(self._choices.values())
         digests = [choice.digest(digest_key) for choice in choices]
-        digests += [text_digest("", digest_key, (name,)) for name in self._references.values()]
         if self._spill is not None:
             choices.append(self._spill)
         return Answer(
@@ -106,6 +117,9 @@ class Tally:
             usage=Usage(**self._usage) if self._usage else None,
             digests=tuple([digest for digest in digests if digest is not None]),
             failed=self.failed,
+            names=tuple([name_digest(name, digest_key) for name in self._references.values()]),
+            awaited=name_digest(self.awaited, digest_key) if self.awaited else None,
+            parts=tuple([part.answer(digest_key) for part in self._parts]),
         )
 
     def _open(self, index: int) -> _Choice:

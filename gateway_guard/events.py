@@ -1,0 +1,210 @@
+"""Events: what can happen to exchanges, and what is done about it before and after reading."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeGuard
+
+import msgspec
+
+from gateway_guard import pending
+from gateway_guard.awaited import found_in, seen_of
+from gateway_guard.principal import SubjectKind
+
+if TYPE_CHECKING:
+    from gateway_guard.awaited import Fetch, Found
+    from gateway_guard.exchange import Answer, Outcome
+    from gateway_guard.history import History
+    from gateway_guard.memory import Memory
+    from gateway_guard.opening import Opening
+    from gateway_guard.pending import Ticket
+    from gateway_guard.profile import Slot
+    from gateway_guard.timeline import Instant
+
+
+class Event:
+    """Something that happened."""
+
+    __slots__ = ()
+
+    def survey(self, memory: Memory, opening: Opening) -> None:
+        """Do what must be done in order before texts are read."""
+
+    def conclude(self, memory: Memory, opening: Opening) -> None:
+        """Do what must be done in order after texts were read."""
+
+
+class OfExchange(Event):
+    """Something that happened to one exchange."""
+
+    __slots__ = ("ticket",)
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket = ticket
+
+
+class Admission(OfExchange):
+    """An exchange was admitted, or refused after all."""
+
+    __slots__ = ()
+
+    def survey(self, memory: Memory, opening: Opening) -> None:
+        """Look at its texts."""
+        del memory
+        if not self.ticket.decision.refused:
+            opening.survey(self.ticket)
+
+    def conclude(self, memory: Memory, opening: Opening) -> None:
+        """Hold it in its subjects."""
+        del memory
+        opening.hold(self.ticket)
+
+
+class Answers:
+    """The answer to a request, to be shared out among its exchanges."""
+
+    __slots__ = ("_count", "_outcome", "_whole")
+
+    def __init__(self, outcome: Outcome, count: int) -> None:
+        self._outcome: Outcome | None = outcome
+        self._whole: Answer | None = None
+        self._count = count
+
+    def share(self, count: int) -> Answer | None:
+        """Return the share of ``count`` of the answers."""
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None:
+            self._whole = outcome.read()
+        whole, every = self._whole, self._count
+        if whole is None or count == every:
+            return whole
+        return msgspec.structs.replace(
+            whole,
+            output_chars=whole.output_chars * count // every,
+            reasoning_chars=whole.reasoning_chars * count // every,
+        )
+
+
+class Answered(OfExchange):
+    """An exchange came to its end with an answer, or is to have it later."""
+
+    __slots__ = ("_answers", "_at", "answer", "awaited")
+
+    def __init__(self, ticket: Ticket, answers: Answers, at: Instant) -> None:
+        super().__init__(ticket)
+        self.answer: Answer | None = None
+        self.awaited: bytes | None = None
+        self._answers = answers
+        self._at = at
+
+    def read(self) -> None:
+        """Read what was seen of the answer."""
+        answer = self._answers.share(self.ticket.answers)
+        self.answer = seen_of(answer)
+        self.awaited = None if answer is None else answer.awaited
+
+    def survey(self, memory: Memory, opening: Opening) -> None:
+        """Remember what was shown and served."""
+        del opening
+        ticket, steady = self.ticket, self._at.steady
+        hashes: tuple[int, ...] = ()
+        if ticket.surveyed is not None:
+            hashes = ticket.surveyed.draft.text_hashes
+        elif ticket.contribution is not None:
+            hashes = ticket.contribution.features.text_hashes
+        memory.history.remember_texts(ticket.key_hash, hashes, steady)
+        if self.answer is not None and not self._adds():
+            _remember(self.answer, ticket, memory.history, steady)
+
+    def conclude(self, memory: Memory, opening: Opening) -> None:
+        """End it, with what is known of its answer."""
+        del opening
+        ticket = self.ticket
+        pending.end(ticket, self._at)
+        item = ticket.contribution
+        if item is not None:
+            memory.history.remember_hits(item.key_hash, item.features.new_hits)
+            item.answer, item.settled_at = self.answer, self._at
+            item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
+        if self._adds():
+            self._put(memory)
+        elif ticket.place is not None:
+            memory.placed.asked(ticket.place)
+
+    def _adds(self) -> bool:
+        """Tell whether the upstream has put texts somewhere, and has not answered after all."""
+        answer = self.answer
+        return self.ticket.adds and (answer is None or bool(answer.names))
+
+    def _put(self, memory: Memory) -> None:
+        """Keep what is known of the texts for whoever asks about them: they do not count yet."""
+        ticket, place = self.ticket, self.ticket.place
+        if place is None and self.answer is not None:
+            place = memory.history.place(ticket.key_hash, self.answer.names[0])
+        item, ticket.contribution = ticket.contribution, None
+        if place is not None and item is not None:
+            templates = [each for each in ticket.ids if each[0] is SubjectKind.TEMPLATE]
+            memory.placed.add(place, item.features, tuple(templates))
+        _forget(ticket, memory)
+
+
+class Fetched(Event):
+    """Answers were fetched, some of them perhaps before."""
+
+    __slots__ = ("_answer", "_at", "fetch", "found")
+
+    def __init__(self, fetch: Fetch, at: float) -> None:
+        self.fetch = fetch
+        self.found: list[Found] = []
+        self._answer: Answer | None = None
+        self._at = at
+
+    def read(self) -> None:
+        """Read what was fetched."""
+        self._answer = self.fetch.outcome.read()
+
+    def survey(self, memory: Memory, opening: Opening) -> None:
+        """Find what the key had not been served before."""
+        del opening
+        self.found = found_in(self._answer, self.fetch, memory.history, self._at)
+
+
+class Drop(OfExchange):
+    """An exchange taught nothing."""
+
+    __slots__ = ("_slot",)
+
+    def __init__(self, ticket: Ticket, slot: Slot | None) -> None:
+        super().__init__(ticket)
+        self._slot = slot
+
+    def conclude(self, memory: Memory, opening: Opening) -> None:
+        """End it, and forget subjects that nothing else has shown."""
+        del opening
+        ticket = self.ticket
+        pending.end(ticket, None)
+        _forget(ticket, memory)
+        if self._slot is not None:
+            memory.subjects.count(ticket.key, self._slot)
+
+
+def _forget(ticket: Ticket, memory: Memory) -> None:
+    """Forget subjects that nothing but this exchange has shown, and show it no more."""
+    ticket.gone = True
+    pending.release(ticket)
+    memory.subjects.forget(ticket.key)
+    for subject, _ in ticket.shares:
+        memory.subjects.forget(subject)
+
+
+def is_late(event: Event) -> TypeGuard[Answered | Fetched]:
+    """Tell whether an event has to do with an answer that comes after its exchange was counted."""
+    if isinstance(event, Answered):
+        return event.awaited is not None
+    return isinstance(event, Fetched) and bool(event.found)
+
+
+def _remember(answer: Answer, ticket: Ticket, history: History, at: float) -> None:
+    """Remember what was served; ``at`` is monotonic seconds."""
+    if ticket.asked is not None:
+        history.remember_answers(ticket.key_hash, ticket.asked, answer.digests, at)
+    history.remember_names(ticket.key_hash, answer.names, at)
