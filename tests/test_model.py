@@ -157,7 +157,7 @@ def test_the_demo_shows_what_the_guard_saw(capsys: pytest.CaptureFixture[str]) -
     """Six answers, each as long as the client had it, none of them held against anybody."""
     assert main(["demo", "--scene", "model"]) == 0
     _, *rows, last = capsys.readouterr().out.splitlines()
-    assert last == "6 of 6 answers seen exactly as the client had them"
+    assert last == "6 of 6 answers are as long as the client had them"
     assert [row.split()[:2] for row in rows] == [
         [dialect, way]
         for dialect in ("openai_chat", "openai_responses", "anthropic_messages")

@@ -101,7 +101,7 @@ async def asked(upstream: str) -> list[str]:
             sighting = await engine.seen.get()
             right += sighting.answer.output_chars == len(text)
             lines.append(row(sighting, text))
-    return [*lines, f"{right} of {len(lines) - 1} answers seen exactly as the client had them"]
+    return [*lines, f"{right} of {len(lines) - 1} answers are as long as the client had them"]
 
 
 def body_of(path: str, question: str, *, stream: bool) -> dict[str, Any]:
