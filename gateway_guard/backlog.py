@@ -107,7 +107,7 @@ class _Answered(_Event):
         ticket, steady = self.ticket, self._at.steady
         hashes: tuple[int, ...] = ()
         if ticket.surveyed is not None:
-            hashes = ticket.surveyed.draft.text_hashes
+            hashes = ticket.surveyed.text_hashes
         elif ticket.contribution is not None:
             hashes = ticket.contribution.features.text_hashes
         memory.history.remember_texts(ticket.key_hash, hashes, steady)

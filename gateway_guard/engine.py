@@ -20,9 +20,11 @@ from gateway_guard.profile import Slot
 from gateway_guard.verdict import lapse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from gateway_guard.elements import Element
     from gateway_guard.exchange import Exchange, Outcome
+    from gateway_guard.features.survey import Known
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.policy import Policy, Terms
@@ -98,10 +100,28 @@ class Engine:
                 verdicts.append(Verdict(SubjectKind.KEY, key, standing, most))
         return verdicts
 
-    def admit(self, principal: Principal, exchange: Exchange, path: str, now: Instant) -> Ticket:
-        """Open a pending record, score the subjects that are due and decide what is done."""
-        terms = self._policy().terms_for(exchange.model, path)
-        ticket = self._begin(principal, exchange, terms, now)
+    def read_ahead(
+        self, principal: Principal, exchange: Exchange, known: Known, now: Instant
+    ) -> Element:
+        """Read an exchange of a file that a batch may name later; nothing of it counts yet."""
+        return self._opening.read_ahead(principal, exchange, known, now)
+
+    def admit(
+        self,
+        principal: Principal,
+        exchange: Exchange,
+        path: str,
+        now: Instant,
+        elements: Sequence[Element] = (),
+    ) -> Ticket:
+        """Open a pending record, score the subjects that are due and decide what is done.
+
+        Where there are ``elements``, the request stands for those, and its own exchange for none.
+        """
+        model = elements[0].model if elements else exchange.model
+        terms = self._policy().terms_for(model, path)
+        parts: Sequence[Exchange | Element] = elements or (exchange, *exchange.others)
+        ticket = self._opening.begin_all(principal, parts, terms, now)
         self._pending.expect(ticket)
         self._backlog.admitted(ticket, exchange.body_bytes)
         if ticket.due or self._backlog.full or self.memory.standings.by_content:
@@ -113,17 +133,6 @@ class Engine:
             other.decision = decision
         if decision.refused:
             self._drop(ticket, Slot.REFUSED)
-        return ticket
-
-    def _begin(
-        self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
-    ) -> Ticket:
-        """Open the record of a request: of its exchange, and of all others where it has several."""
-        begin = self._opening.begin
-        ticket = begin(principal, exchange, terms, now)
-        if exchange.others:
-            ticket.others = tuple(begin(principal, one, terms, now) for one in exchange.others)
-            ticket.due = ticket.due or any(other.due for other in ticket.others)
         return ticket
 
     def start(self, ticket: Ticket, status: int, now: Instant) -> None:
@@ -144,7 +153,7 @@ class Engine:
         elif _OK <= status < _REDIRECT:
             self._pending.close(ticket)
             self._backlog.answered(ticket, outcome, now)
-            self.instruments.count("exchanges", "committed", 1 + len(ticket.others))
+            self.instruments.count("exchanges", "committed", ticket.count)
         elif status == _UNAUTHORIZED:
             if self.memory.first_at(ticket.key.id) is not None:
                 self.memory.revoked[ticket.key.id] = True
@@ -269,4 +278,4 @@ class Engine:
         self._pending.close(ticket)
         self._backlog.dropped(ticket, slot)
         label = slot.name.lower() if slot else label
-        self.instruments.count("exchanges", label, 1 + len(ticket.others))
+        self.instruments.count("exchanges", label, ticket.count)

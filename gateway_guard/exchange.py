@@ -60,7 +60,9 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
 
     ``others`` are further exchanges of the same request, such as the other prompts of a list:
     ``MOST_OTHERS`` at most, none of which has others or a size of its own. The last one stands for
-    all that are left, their texts joined and their answers added up.
+    all that are left, their texts joined and their answers added up. Of a batch those that were
+    drawn are here, and ``times`` says for how many of its exchanges each stands. ``file`` is the id
+    of the file that holds the exchanges of this request, as the upstream gave it.
     """
 
     dialect: str
@@ -73,6 +75,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     body_bytes: int = 0
     unparsed: bool = False
     others: tuple[Exchange, ...] = ()
+    times: int = 1
+    file: str = ""
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):

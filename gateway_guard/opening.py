@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from gateway_guard import pending
 from gateway_guard.contribution import Contribution
+from gateway_guard.elements import Element, slimmed
+from gateway_guard.exchange import Exchange
 from gateway_guard.features import FeatureReader
 from gateway_guard.lots import Lots
 from gateway_guard.pending import Surveyed, Ticket
@@ -25,8 +27,8 @@ from gateway_guard.subjects import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway_guard.exchange import Exchange
-    from gateway_guard.features import Features
+    from gateway_guard.features import Anchors, Draft, Features
+    from gateway_guard.features.survey import Known
     from gateway_guard.memory import Memory
     from gateway_guard.policy import Terms
     from gateway_guard.powers import Powers
@@ -52,16 +54,90 @@ class Opening:
         self._lots = Lots(secret)
         self._sightings: dict[bytes, int] = {}
 
+    def begin_all(
+        self,
+        principal: Principal,
+        parts: Sequence[Exchange | Element],
+        terms: Terms | None,
+        now: Instant,
+    ) -> Ticket:
+        """Open the record of a request: of its exchange, and of all others where it has several."""
+        opened = [
+            self.begin_read(principal, part, terms, now)
+            if isinstance(part, Element)
+            else self.begin(principal, part, terms, now)
+            for part in parts
+        ]
+        ticket = opened[0]
+        if len(opened) > 1:
+            ticket.others = tuple(opened[1:])
+            ticket.due = any(part.due for part in opened)
+        return ticket
+
     def begin(
         self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
     ) -> Ticket:
         """Open the record of an exchange for the subjects that it speaks for at first sight."""
+        ticket = self._open(principal, exchange, self._reader.anchors(exchange), now)
+        ticket.terms = terms
+        self._sight(ticket, now)
+        if ticket.times > 1:
+            ticket.weight = ticket.times
+        elif ticket.key.quiet and not ticket.due:
+            ticket.weight = self._lots.draw(ticket, exchange)
+        return ticket
+
+    def begin_read(
+        self, principal: Principal, element: Element, terms: Terms | None, now: Instant
+    ) -> Ticket:
+        """Open the record of an exchange that was read before it was asked for."""
+        exchange = Exchange("", element.model, (), element.sampling, times=element.times)
+        ticket = self._open(principal, exchange, element.features.anchors, now)
+        ticket.exchange, ticket.terms, ticket.weight = None, terms, element.times
+        if element.end_user is not None:
+            ticket.ids.append((SubjectKind.END_USER, element.end_user))
+        ticket.surveyed = Surveyed(
+            draft=None,
+            sampling=element.sampling,
+            single=element.single,
+            claimed=element.claimed,
+            streamed=element.streamed,
+            tools=element.tools,
+            features=element.features,
+        )
+        self._sight(ticket, now)
+        return ticket
+
+    def read_ahead(
+        self, principal: Principal, exchange: Exchange, known: Known, now: Instant
+    ) -> Element:
+        """Read an exchange that is not asked for yet; ``known`` as ``FeatureReader`` has it."""
+        reader, end_user = self._reader, None
+        draft = reader.survey(exchange, known, reader.anchors(exchange))
+        reader.read_drafts([draft])
+        seen = self._seen(exchange, hash_of(principal.key), draft, now.steady)
+        if exchange.end_user is not None:
+            name = exchange.end_user.encode("utf-8", "surrogatepass")
+            end_user = self._ids.make(SubjectKind.END_USER, principal.key, name)
+        return Element(
+            model=exchange.model,
+            sampling=exchange.sampling,
+            features=slimmed(reader.features(draft, known)),
+            single=seen.single,
+            claimed=seen.claimed,
+            streamed=seen.streamed,
+            tools=seen.tools,
+            end_user=end_user,
+        )
+
+    def _open(
+        self, principal: Principal, exchange: Exchange, anchors: Anchors, now: Instant
+    ) -> Ticket:
         memory = self._memory
         first_at = memory.first_at(principal.key)
         key = self._key(principal, known=first_at is not None)
         key_hash = hash_of(key.id)
-        anchors = self._reader.anchors(exchange)
-        ticket = Ticket(
+        return Ticket(
             principal=principal,
             exchange=exchange,
             anchors=anchors,
@@ -72,12 +148,8 @@ class Opening:
             answers=max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED)),
             verified=first_at is not None and principal.key not in memory.revoked,
             young=self._powers.young(key_hash, first_at, now),
-            terms=terms,
+            times=exchange.times,
         )
-        self._sight(ticket, now)
-        if key.quiet and not ticket.due:
-            ticket.weight = self._lots.draw(ticket, exchange)
-        return ticket
 
     def _key(self, principal: Principal, *, known: bool) -> Subject:
         table = self._memory.subjects
@@ -92,16 +164,17 @@ class Opening:
         are a reason to read them.
         """
         get, known, sightings = self._memory.subjects.get, ticket.known, self._sightings
+        seen = ticket.answers * ticket.times
         for kind, id_ in ticket.ids:  # grows on the way
             if kind is _TEMPLATE:
                 self._suspect(id_, ticket, now)
             subject = get(id_)
             if subject is not None:
                 known.append(subject)
-                subject.fresh += ticket.answers
+                subject.fresh += seen
                 ticket.due = ticket.due or subject.fresh >= subject.urgent
             else:
-                count = sightings[id_] = sightings.get(id_, 0) + ticket.answers
+                count = sightings[id_] = sightings.get(id_, 0) + seen
                 ticket.due = ticket.due or count >= _SIGHTINGS_AT_ONCE
 
     def _suspect(self, template: bytes, ticket: Ticket, now: Instant) -> None:
@@ -120,11 +193,15 @@ class Opening:
         ticket.asked = history.question(exchange)
         if not ticket.weight:
             return
+        draft = self._reader.survey(exchange, history.known(key_hash), ticket.anchors)
+        ticket.surveyed = self._seen(exchange, key_hash, draft, ticket.admitted_at.steady)
+
+    def _seen(self, exchange: Exchange, key_hash: int, draft: Draft, at: float) -> Surveyed:
+        """Return what is kept of an exchange, and whether it goes on from what was served."""
         claimed = "assistant" in [turn.role for turn in exchange.turns]
-        at = ticket.admitted_at.steady
-        had_seconds = history.observed(key_hash, exchange, at) if claimed else None
-        ticket.surveyed = Surveyed(
-            draft=self._reader.survey(exchange, history.known(key_hash), ticket.anchors),
+        had_seconds = self._memory.history.observed(key_hash, exchange, at) if claimed else None
+        return Surveyed(
+            draft=draft,
             sampling=exchange.sampling,
             single=had_seconds is None or _unattended(exchange, had_seconds),
             claimed=claimed,
@@ -134,7 +211,8 @@ class Opening:
 
     def read(self, tickets: Sequence[Ticket]) -> None:
         """Read the texts of exchanges that were surveyed."""
-        self._reader.read_drafts([ticket.surveyed.draft for ticket in tickets if ticket.surveyed])
+        surveyed = [ticket.surveyed for ticket in tickets if ticket.surveyed]
+        self._reader.read_drafts([seen.draft for seen in surveyed if seen.draft])
 
     def hold(self, ticket: Ticket) -> None:
         """Hold an exchange whose texts were read in every subject that it speaks for."""
@@ -144,7 +222,11 @@ class Opening:
         if surveyed is None:
             return
         known = self._memory.history.known(ticket.key_hash)
-        features = self._reader.features(surveyed.draft, known)
+        features = surveyed.features
+        if surveyed.draft is not None:
+            features = self._reader.features(surveyed.draft, known)
+        if features is None:
+            return
         content = self._content(features)
         if content is not None:
             template = content_template_id(content)
@@ -161,7 +243,7 @@ class Opening:
         subjects += [find(kind, id_, owner) for kind, id_ in ticket.ids if id_ != owner]
         for subject in subjects:
             if subject not in known:
-                subject.fresh += ticket.answers
+                subject.fresh += ticket.answers * ticket.times
         return subjects
 
     def _content(self, features: Features) -> int | None:

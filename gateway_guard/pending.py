@@ -20,21 +20,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gateway_guard.exchange import Sampling
-    from gateway_guard.features import Draft
+    from gateway_guard.features import Draft, Features
 
 _KEPT_IN_ALL = 65536
 _REFILL_RATIO = 5.0  # where arrivals know nothing of ends, one in six comes so soon after one
 
 
 class Surveyed(NamedTuple):
-    """What is kept of a request between the look at its texts and their reading."""
+    """What is kept of a request between the look at its texts and their reading.
 
-    draft: Draft
+    What was read before it was asked for has its ``features`` and no ``draft``.
+    """
+
+    draft: Draft | None
     sampling: Sampling
     single: bool
     claimed: bool
     streamed: bool
     tools: bool
+    features: Features | None = None
+
+    @property
+    def text_hashes(self) -> tuple[int, ...]:
+        """Return what identifies the texts of the request, the newest last."""
+        known = self.features if self.draft is None else self.draft
+        return () if known is None else known.text_hashes
 
 
 class Ticket(msgspec.Struct, eq=False, gc=False):
@@ -45,8 +55,9 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     and ``young`` say that the key was when the exchange was admitted, ``due`` that a score is. A
     look at its texts turns ``exchange`` into ``surveyed``, and their reading that into what it will
     contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
-    is for how many exchanges like it it was drawn to be read, 0 where it is passed over. ``others``
-    are the tickets of further exchanges of the same request, which share its fate.
+    is for how many exchanges like it it was drawn to be read, 0 where it is passed over; ``times``
+    how many of them are of the same request. ``others`` are the tickets of further exchanges of the
+    same request, which share its fate.
     """
 
     principal: Principal
@@ -68,8 +79,14 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     decision: Decision = msgspec.field(default_factory=Decision)
     due: bool = False
     weight: int = 1
+    times: int = 1
     others: tuple[Ticket, ...] = ()
     open: bool = True
+
+    @property
+    def count(self) -> int:
+        """Return how many exchanges the whole request holds."""
+        return self.times + sum([other.times for other in self.others])
 
 
 class PendingRecords:
