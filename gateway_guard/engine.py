@@ -121,7 +121,7 @@ class Engine:
         model = elements[0].model if elements else exchange.model
         terms = self._policy().terms_for(model, path)
         parts: Sequence[Exchange | Element] = elements or (exchange, *exchange.others)
-        ticket = self._opening.begin_all(principal, parts, terms, now)
+        ticket = self._opening.begin(principal, parts, terms, now)
         self._pending.expect(ticket)
         self._backlog.admitted(ticket, exchange.body_bytes)
         if ticket.due or self._backlog.full or self.memory.standings.by_content:

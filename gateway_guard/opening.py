@@ -6,6 +6,7 @@ texts are of. The texts themselves are read a little later, many exchanges at a 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from gateway_guard import pending
@@ -54,58 +55,46 @@ class Opening:
         self._lots = Lots(secret)
         self._sightings: dict[bytes, int] = {}
 
-    def begin_all(
+    def begin(
         self,
         principal: Principal,
         parts: Sequence[Exchange | Element],
         terms: Terms | None,
         now: Instant,
     ) -> Ticket:
-        """Open the record of a request: of its exchange, and of all others where it has several."""
-        opened = [
-            self.begin_read(principal, part, terms, now)
-            if isinstance(part, Element)
-            else self.begin(principal, part, terms, now)
-            for part in parts
-        ]
-        ticket = opened[0]
-        if len(opened) > 1:
-            ticket.others = tuple(opened[1:])
-            ticket.due = any(part.due for part in opened)
-        return ticket
+        """Open the record of a request for the subjects that it speaks for at first sight.
 
-    def begin(
-        self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
-    ) -> Ticket:
-        """Open the record of an exchange for the subjects that it speaks for at first sight."""
-        ticket = self._open(principal, exchange, self._reader.anchors(exchange), now)
-        ticket.terms = terms
-        self._sight(ticket, now)
-        if ticket.times > 1:
-            ticket.weight = ticket.times
-        elif ticket.key.quiet and not ticket.due:
-            ticket.weight = self._lots.draw(ticket, exchange)
-        return ticket
+        That of its first exchange has those of all others, where it has several.
+        """
+        tickets = [self._begin(principal, part, now) for part in parts]
+        if len(tickets) > 1:
+            _find_lone(tickets)
+        for ticket in tickets:
+            ticket.terms = terms
+            self._sight(ticket, now)
+        first = tickets[0]
+        if len(tickets) > 1:
+            first.others = tuple(tickets[1:])
+            first.due = any(ticket.due for ticket in tickets)
+        return first
 
-    def begin_read(
-        self, principal: Principal, element: Element, terms: Terms | None, now: Instant
-    ) -> Ticket:
-        """Open the record of an exchange that was read before it was asked for."""
-        exchange = Exchange("", element.model, (), element.sampling, times=element.times)
-        ticket = self._open(principal, exchange, element.features.anchors, now)
-        ticket.exchange, ticket.terms, ticket.weight = None, terms, element.times
-        if element.end_user is not None:
-            ticket.ids.append((SubjectKind.END_USER, element.end_user))
+    def _begin(self, principal: Principal, part: Exchange | Element, now: Instant) -> Ticket:
+        if isinstance(part, Exchange):
+            return self._open(principal, part, self._reader.anchors(part), now)
+        exchange = Exchange("", part.model, (), part.sampling, times=part.times)
+        ticket = self._open(principal, exchange, part.features.anchors, now)
+        ticket.exchange = None
+        if part.end_user is not None:
+            ticket.ids.append((SubjectKind.END_USER, part.end_user))
         ticket.surveyed = Surveyed(
             draft=None,
-            sampling=element.sampling,
-            single=element.single,
-            claimed=element.claimed,
-            streamed=element.streamed,
-            tools=element.tools,
-            features=element.features,
+            sampling=part.sampling,
+            single=part.single,
+            claimed=part.claimed,
+            streamed=part.streamed,
+            tools=part.tools,
+            features=part.features,
         )
-        self._sight(ticket, now)
         return ticket
 
     def read_ahead(
@@ -148,6 +137,7 @@ class Opening:
             answers=max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED)),
             verified=first_at is not None and principal.key not in memory.revoked,
             young=self._powers.young(key_hash, first_at, now),
+            weight=exchange.times,
             times=exchange.times,
         )
 
@@ -164,11 +154,12 @@ class Opening:
         are a reason to read them.
         """
         get, known, sightings = self._memory.subjects.get, ticket.known, self._sightings
-        seen = ticket.answers * ticket.times
+        lone, answers = ticket.lone, ticket.answers
         for kind, id_ in ticket.ids:  # grows on the way
             if kind is _TEMPLATE:
                 self._suspect(id_, ticket, now)
             subject = get(id_)
+            seen = answers if id_ in lone else answers * ticket.times
             if subject is not None:
                 known.append(subject)
                 subject.fresh += seen
@@ -176,12 +167,17 @@ class Opening:
             else:
                 count = sightings[id_] = sightings.get(id_, 0) + seen
                 ticket.due = ticket.due or count >= _SIGHTINGS_AT_ONCE
+        exchange = ticket.exchange
+        if ticket.key.quiet and not ticket.due and ticket.times == 1 and exchange is not None:
+            ticket.weight = self._lots.draw(ticket, exchange)
 
     def _suspect(self, template: bytes, ticket: Ticket, now: Instant) -> None:
         """Have a key answer for its own requests with a template that is suspected."""
         if self._powers.suspected_in_key(template, ticket, now):
             inner = template_in_key_id(template, ticket.key.id)
             ticket.ids.append((SubjectKind.TEMPLATE_IN_KEY, inner))
+            if template in ticket.lone:
+                ticket.lone |= {inner}
 
     def survey(self, ticket: Ticket) -> None:
         """Look at the texts of an exchange, and at the history that it shows; let it go then."""
@@ -230,6 +226,8 @@ class Opening:
         content = self._content(features)
         if content is not None:
             template = content_template_id(content)
+            if ticket.times > 1 and self._memory.subjects.get(template) is None:
+                ticket.lone |= {template}
             ticket.ids.append((_TEMPLATE, template))
             self._suspect(template, ticket, ticket.admitted_at)
         contribution = _contribution(ticket, surveyed, features)
@@ -243,7 +241,8 @@ class Opening:
         subjects += [find(kind, id_, owner) for kind, id_ in ticket.ids if id_ != owner]
         for subject in subjects:
             if subject not in known:
-                subject.fresh += ticket.answers * ticket.times
+                times = 1 if subject.id in ticket.lone else ticket.times
+                subject.fresh += ticket.answers * times
         return subjects
 
     def _content(self, features: Features) -> int | None:
@@ -256,6 +255,18 @@ class Opening:
         if system is not None and self._memory.subjects.admitted(system_template_id(system)):
             return None
         return self._memory.popularity.rarest(features.shingles)
+
+
+def _find_lone(tickets: Sequence[Ticket]) -> None:
+    """Find what only one of the exchanges that were drawn of a batch has, other than its key.
+
+    It may be all that there is of it, so it counts once.
+    """
+    if all(ticket.times == 1 for ticket in tickets):
+        return
+    counts = Counter([id_ for ticket in tickets for _, id_ in ticket.ids])
+    for ticket in tickets:
+        ticket.lone = frozenset([id_ for _, id_ in ticket.ids if counts[id_] == 1])
 
 
 def _contribution(ticket: Ticket, surveyed: Surveyed, features: Features) -> Contribution:

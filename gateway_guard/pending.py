@@ -56,8 +56,8 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     look at its texts turns ``exchange`` into ``surveyed``, and their reading that into what it will
     contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
     is for how many exchanges like it it was drawn to be read, 0 where it is passed over; ``times``
-    how many of them are of the same request. ``others`` are the tickets of further exchanges of the
-    same request, which share its fate.
+    how many of them are of the same request, save for the subjects in ``lone``. ``others`` are the
+    tickets of further exchanges of the same request, which share its fate.
     """
 
     principal: Principal
@@ -80,6 +80,7 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     due: bool = False
     weight: int = 1
     times: int = 1
+    lone: frozenset[bytes] = frozenset()
     others: tuple[Ticket, ...] = ()
     open: bool = True
 
@@ -123,13 +124,14 @@ class PendingRecords:
 
 def hold(ticket: Ticket, contribution: Contribution, subjects: Iterable[Subject]) -> None:
     """Note in each subject that an exchange is under way, as it stood when it was admitted."""
-    steady, answers, weight = ticket.admitted_at.steady, ticket.answers, ticket.weight
+    steady, answers, lone = ticket.admitted_at.steady, ticket.answers, ticket.lone
     ticket.contribution = contribution
     for subject in subjects:
         subject.inflight += 1
         since_end = steady - subject.ended_at
         refilled = since_end * _REFILL_RATIO <= steady - subject.admitted_at
         subject.admitted_at = steady
+        weight = 1 if subject.id in lone else ticket.weight
         held = Held(contribution, subject.inflight, refilled, answers, weight)
         ticket.shares.append((subject, held))
 
