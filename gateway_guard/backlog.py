@@ -122,7 +122,9 @@ class _Answered(_Event):
         item = ticket.contribution
         if item is not None:
             memory.history.remember_hits(item.key_hash, item.features.new_hits)
-            item.answer, item.settled_at = self.answer, self._at
+            item.settled_at = self._at
+            if not item.deferred:
+                item.answer = self.answer
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -118,8 +119,10 @@ class Engine:
 
         Where there are ``elements``, the request stands for those, and its own exchange for none.
         """
-        model = elements[0].model if elements else exchange.model
-        terms = self._policy().terms_for(model, path)
+        if elements:
+            model, times = elements[0].model, sum([element.times for element in elements])
+            exchange = msgspec.structs.replace(exchange, model=model, times=times)
+        terms = self._policy().terms_for(exchange.model, path)
         parts: Sequence[Exchange | Element] = elements or (exchange, *exchange.others)
         ticket = self._opening.begin(principal, parts, terms, now)
         self._pending.expect(ticket)
@@ -127,7 +130,7 @@ class Engine:
         if ticket.due or self._backlog.full or self.memory.standings.by_content:
             self.flush(now, due=ticket)
         verdicts = self._verdicts(ticket, now)
-        decision = self._decided(verdicts, principal, exchange.end_user, terms, now)
+        decision = self._decided(verdicts, principal, exchange, terms, now)
         ticket.decision = self._record(decision, verdicts, now)
         for other in ticket.others:
             other.decision = decision
@@ -222,7 +225,7 @@ class Engine:
         self,
         verdicts: list[Verdict],
         principal: Principal,
-        end_user: str | None,
+        asked: Exchange | None,
         terms: Terms | None,
         now: Instant,
     ) -> Decision:
@@ -230,9 +233,10 @@ class Engine:
             return Decision(key_id=principal.key_id)
         case = Case(
             key_id=principal.key_id,
-            ceiling=self._policy().ceiling(principal, end_user, now.wall),
+            ceiling=self._policy().ceiling(principal, asked and asked.end_user, now.wall),
             terms=terms,
             now=now,
+            exchanges=1.0 if asked is None else _size(asked),
         )
         return enforcement.decide(verdicts, case, self.rules.pacing, shadow=self.rules.shadow)
 
@@ -279,3 +283,12 @@ class Engine:
         self._backlog.dropped(ticket, slot)
         label = slot.name.lower() if slot else label
         self.instruments.count("exchanges", label, ticket.count)
+
+
+def _size(asked: Exchange) -> float:
+    """Return how many exchanges a request is for who is throttled; who knows of a batch unread."""
+    if not asked.batch:
+        return 1.0
+    if asked.file and asked.times == 1:
+        return inf
+    return asked.times + sum([other.times for other in asked.others])

@@ -62,7 +62,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     ``MOST_OTHERS`` at most, none of which has others or a size of its own. The last one stands for
     all that are left, their texts joined and their answers added up. Of a batch those that were
     drawn are here, and ``times`` says for how many of its exchanges each stands. ``file`` is the id
-    of the file that holds the exchanges of this request, as the upstream gave it.
+    of the file that holds the exchanges of this request, as the upstream gave it; ``batch`` says
+    that they are answered later, all of them.
     """
 
     dialect: str
@@ -77,6 +78,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     others: tuple[Exchange, ...] = ()
     times: int = 1
     file: str = ""
+    batch: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from gateway_guard import pending
-from gateway_guard.contribution import Contribution
+from gateway_guard.contribution import Contribution, assuming
 from gateway_guard.elements import Element, slimmed
 from gateway_guard.exchange import Exchange
 from gateway_guard.features import FeatureReader
@@ -69,8 +69,9 @@ class Opening:
         tickets = [self._begin(principal, part, now) for part in parts]
         if len(tickets) > 1:
             _find_lone(tickets)
+        deferred = isinstance(parts[0], Element) or parts[0].batch
         for ticket in tickets:
-            ticket.terms = terms
+            ticket.terms, ticket.deferred = terms, deferred
             self._sight(ticket, now)
         first = tickets[0]
         if len(tickets) > 1:
@@ -86,15 +87,8 @@ class Opening:
         ticket.exchange = None
         if part.end_user is not None:
             ticket.ids.append((SubjectKind.END_USER, part.end_user))
-        ticket.surveyed = Surveyed(
-            draft=None,
-            sampling=part.sampling,
-            single=part.single,
-            claimed=part.claimed,
-            streamed=part.streamed,
-            tools=part.tools,
-            features=part.features,
-        )
+        seen = (part.sampling, part.single, part.claimed, part.streamed, part.tools)
+        ticket.surveyed = Surveyed(None, *seen, part.features)
         return ticket
 
     def read_ahead(
@@ -231,6 +225,8 @@ class Opening:
             ticket.ids.append((_TEMPLATE, template))
             self._suspect(template, ticket, ticket.admitted_at)
         contribution = _contribution(ticket, surveyed, features)
+        if ticket.deferred:
+            contribution = assuming(contribution)
         pending.hold(ticket, contribution, self._subjects(ticket))
 
     def _subjects(self, ticket: Ticket) -> list[Subject]:
@@ -283,6 +279,7 @@ def _contribution(ticket: Ticket, surveyed: Surveyed, features: Features) -> Con
         key_hash=ticket.key_hash,
         place_hashes=(hash_of(principal.network), hash_of(principal.client)),
         settled_at=ticket.admitted_at,
+        deferred=ticket.deferred,
     )
 
 

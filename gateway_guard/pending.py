@@ -57,7 +57,8 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
     is for how many exchanges like it it was drawn to be read, 0 where it is passed over; ``times``
     how many of them are of the same request, save for the subjects in ``lone``. ``others`` are the
-    tickets of further exchanges of the same request, which share its fate.
+    tickets of further exchanges of the same request, which share its fate; those of a batch are
+    ``deferred``: their answers come later.
     """
 
     principal: Principal
@@ -81,6 +82,7 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     weight: int = 1
     times: int = 1
     lone: frozenset[bytes] = frozenset()
+    deferred: bool = False
     others: tuple[Ticket, ...] = ()
     open: bool = True
 

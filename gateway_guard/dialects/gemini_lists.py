@@ -91,7 +91,9 @@ def read_batch(body: bytes, model: str, read: Read, *, dense: bool = False) -> E
     def make(made: _Batched) -> Exchange | None:
         file = _file(made)
         if file:
-            return Exchange(NAME, model, (), body_bytes=len(body), file=file[:_LONGEST_ID])
+            return Exchange(
+                NAME, model, (), body_bytes=len(body), file=file[:_LONGEST_ID], batch=True
+            )
         return read_drawn(_requests(made), NAME, lambda request: read(request, model))
 
     return read_dense(body, _BATCHED, make) if dense else read_as(body, _BATCHED, {}, make)

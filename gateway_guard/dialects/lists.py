@@ -82,7 +82,7 @@ def read_drawn(
         msgspec.structs.replace(made, times=each, body_bytes=0, others=())
         for made, each in zip(exchanges, times, strict=True)
     ]
-    return msgspec.structs.replace(first, others=tuple(others))
+    return msgspec.structs.replace(first, others=tuple(others), batch=True)
 
 
 def read_dense(

@@ -56,4 +56,6 @@ def _exchange(request: _Request, body_bytes: int) -> Exchange | None:
     file = request.input_file_id
     if not file:
         return None
-    return Exchange(OpenAIBatches.name, "", (), body_bytes=body_bytes, file=file[:_LONGEST_ID])
+    return Exchange(
+        OpenAIBatches.name, "", (), body_bytes=body_bytes, file=file[:_LONGEST_ID], batch=True
+    )
