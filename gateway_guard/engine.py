@@ -231,9 +231,10 @@ class Engine:
     ) -> Decision:
         if not verdicts:
             return Decision(key_id=principal.key_id)
+        end_user = None if asked is None else asked.end_user
         case = Case(
             key_id=principal.key_id,
-            ceiling=self._policy().ceiling(principal, asked and asked.end_user, now.wall),
+            ceiling=self._policy().ceiling(principal, end_user, now.wall),
             terms=terms,
             now=now,
             exchanges=1.0 if asked is None else _size(asked),

@@ -7,6 +7,7 @@ it would be if all had been read.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from xxhash import xxh3_64_intdigest
@@ -21,9 +22,12 @@ LONGEST_LINE = 2**20
 """Of a longer line only the beginning is read."""
 
 _READ_AT_ONCE = 32
-_CREDIT = 128
+_CREDIT = 256
 _BYTES_A_CREDIT = 2**11
 _BYTES_A_READING = 2**12
+_SHORT_SECONDS = 0.002
+_SECONDS_A_CREDIT = 0.0001  # charged for what takes longer than is usual
+_MISSES = 4
 _SCALE = float(1 << 64)
 
 
@@ -69,8 +73,9 @@ class Lines:
     """The lines of one file.
 
     ``read`` tells whether there was a request in a line; ``keep`` is then told which of
-    ``MOST_DRAWN`` places it takes. What is no request takes no request's place. The work that an
-    upload may cause grows with its bytes, whatever its lines.
+    ``MOST_DRAWN`` places it takes. What is no request takes no request's place, and the more
+    of it there is the fewer of it are tried. The work that an upload may cause grows with its
+    bytes, whatever its lines.
     """
 
     __slots__ = (
@@ -81,6 +86,7 @@ class Lines:
         "_ends_line",
         "_in_line",
         "_keep",
+        "_missed",
         "_passed",
         "_read",
         "_room",
@@ -103,7 +109,7 @@ class Lines:
         self._read = read
         self._keep = keep
         self._data = b""
-        self._skip = self._passed = 0
+        self._skip = self._passed = self._missed = 0
         self._credit = float(_CREDIT)
         self._in_line = self._cut = False
         self._ends_line = True
@@ -154,8 +160,10 @@ class Lines:
         self._data = b"" if self._skip else parts[-1]
 
     def _take(self) -> None:
+        if not self._in_line:
+            self._data = self._data.lstrip()
         line, end, self._data = self._data.partition(b"\n")
-        if not self._in_line and end and not line.strip():
+        if not (line or end):
             return
         self._in_line = True
         self._hold(line)
@@ -175,9 +183,15 @@ class Lines:
             return
         self.tried += 1
         self._passed += 1
-        self._credit -= 1 + len(line) / _BYTES_A_READING
-        if not self._read(line, cut=cut):
+        begun = perf_counter()
+        is_request = self._read(line, cut=cut)
+        longer = max(0.0, perf_counter() - begun - _SHORT_SECONDS)
+        self._credit -= 1 + len(line) / _BYTES_A_READING + longer / _SECONDS_A_CREDIT
+        if not is_request:
+            self._missed += 1
+            self._skip = self._chance.below(1 + self._missed // _MISSES)
             return
+        self._missed = 0
         place = self.found if self.found < MOST_DRAWN else self._chance.below(MOST_DRAWN)
         self.found += 1
         self._keep(place)
