@@ -21,7 +21,7 @@ MOST_DRAWN = 64
 LONGEST_LINE = 2**20
 """Of a longer line only the beginning is read."""
 
-_READ_AT_ONCE = 32
+_READ_AT_ONCE = 16
 _CREDIT = 256
 _BYTES_A_CREDIT = 2**11
 _BYTES_A_READING = 2**12
