@@ -360,3 +360,26 @@ def test_lines_are_read_as_what_their_place_says(line: bytes, text: str) -> None
 def test_what_is_no_line_is_no_exchange(line: bytes) -> None:
     """And raises nothing."""
     assert read_line(line) is None
+
+
+@pytest.mark.parametrize("name", HARVESTS)
+async def test_a_long_innocent_past_does_not_hide_a_harvest_by_batch(name: str) -> None:
+    """Short answers to other requests say nothing of those that a batch will have."""
+    time = Time()
+    guard, past = await acquainted(time), INNOCENTS["classify"](Random(9))
+    for _ in range(100):
+        await ask(guard, scope_of(CHAT), json.dumps(body_of(next(past))).encode())
+        time.pass_by(30)
+    file = (await upload(guard, file_of(islice(HARVESTS[name](Random(1)), 500)))).json["id"]
+    assert (await create(guard, file)).status == 429
+
+
+@pytest.mark.parametrize("name", ["self_instruct", "evol", "tutor"])
+async def test_a_harvest_is_found_among_other_lines(name: str) -> None:
+    """One line in ten has its template."""
+    guard, plays, past = await acquainted(), HARVESTS[name](Random(1)), INNOCENTS["classify"]
+    others = past(Random(9))
+    mixed = (next(others if at % 10 else plays) for at in range(1_000))
+    file = (await upload(guard, file_of(mixed))).json["id"]
+    statuses = [(await create(guard, file)).status for _ in range(2)]
+    assert statuses[-1] == 429
