@@ -5,8 +5,10 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from cachetools import TTLCache
 
+from gateway_guard.actions import Action
 from gateway_guard.assessment import Assessment
 from gateway_guard.background import Background
 from gateway_guard.buffers import BufferBudget
@@ -18,7 +20,7 @@ from gateway_guard.instrumentation import Contained, Instrumentation
 from gateway_guard.memory import Memory, derived
 from gateway_guard.policy import PolicyFile
 from gateway_guard.principal import PrincipalReader
-from gateway_guard.settings import deployment_secret, first_started_at
+from gateway_guard.settings import deployment_secret, first_started_at, previous_secret
 from gateway_guard.subjects import MINIMUM_SAMPLE
 from gateway_guard.timeline import Timeline
 from gateway_guard.uploads import Uploads
@@ -26,6 +28,8 @@ from gateway_guard.verdict import Ladder, jitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from starlette.types import Scope
 
     from gateway_guard.enforcement import Decision
     from gateway_guard.policy import Policy
@@ -48,6 +52,7 @@ _ROUTES = (
     *("/converse-stream", "/invoke-with-response-stream", ":rawPredict", ":streamRawPredict"),
     *("/v1/chat", "/v2/chat", "/api/chat", "/api/generate"),
 )
+_OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
 
 
 class Starts(NamedTuple):
@@ -86,7 +91,7 @@ class Guard:
             policy=lambda: self.policy.current,
             instruments=self.instruments,
         )
-        self.principals = PrincipalReader(settings, secret)
+        self.principals = PrincipalReader(settings, secret, previous_secret(settings))
         self.digest_key = derived(secret, b"history")
         self.budget = BufferBudget(
             settings.buffer_memory, settings.buffer_unverified_share, settings.max_body
@@ -112,6 +117,41 @@ class Guard:
     def contained(self) -> Contained:
         """Return a context that keeps the guard's own failures from the request."""
         return Contained(self.instruments)
+
+    def identify(self, scope: Scope) -> Principal:
+        """Return who sends a request, known by what his key was called before the last rotation."""
+        principal = self.principals.read(scope)
+        if principal.doubled is not None:
+            self.instruments.count("doubled", "credentials")
+        if principal.former is not None:
+            self.policy.adopt(principal.former, principal.key)
+        return principal
+
+    def refuse_early(self, principal: Principal, path: str) -> Decision | None:
+        """Refuse who is out of favour before anything of the request is read.
+
+        Whom a token names that no upstream has accepted yet is asked about as well, but only
+        whether he is blocked: a stranger may have written it, and must not use up his pace.
+        """
+        now = self.timeline.now()
+        decision = self.engine.refuse_early(principal, path, now)
+        claimed = principal.claimed
+        standing = self.engine.memory.standings.get(claimed) if claimed is not None else None
+        if decision is not None or claimed is None or standing is None:
+            return decision
+        if standing.action != Action.BLOCK:
+            return None
+        named = msgspec.structs.replace(principal, key=claimed, key_id=claimed.hex())
+        return self.engine.refuse_early(named, path, now)
+
+    def answered(self, principal: Principal | None, status: int) -> None:
+        """Believe what a token claims once an upstream has accepted it, and as long as it does."""
+        if principal is None or principal.token is None:
+            return
+        if _OK <= status < _REDIRECT:
+            self.principals.accept(principal)
+        elif status == _UNAUTHORIZED:
+            self.principals.forget(principal)
 
     def broken(self, contained: Contained) -> bool:
         """Tell whether the guard failed and the operator prefers an outage to a gap."""

@@ -28,7 +28,7 @@ MOST_EVENTS = 32
 """More would cost each exchange a little less, and keep the request that waits for it longer."""
 
 MOST_BYTES = 2**16
-"""Bodies that wait to be read: a larger one is read at once."""
+"""Bodies that wait to be read: a larger one is read at once, while it is in the caches."""
 
 _NOTED_KEPT = 65536
 
@@ -141,6 +141,7 @@ class _Drop(_Event):
         del opening
         ticket, table = self.ticket, memory.subjects
         pending.end(ticket, None)
+        pending.release(ticket)
         table.forget(ticket.key)
         for subject, _ in ticket.shares:
             table.forget(subject)
@@ -158,16 +159,23 @@ class Backlog:
         self._instruments = instruments
         self._events: list[_Event] = []
         self._bytes = 0
+        self._admitted: list[Ticket] = []
+        self._settled: list[Ticket] = []
         self._noted: set[int] = set()
 
     def __len__(self) -> int:
         """Return the number of events that are still to be worked off."""
-        return len(self._events)
+        return len(self._events) + len(self._settled)
 
     @property
     def full(self) -> bool:
         """Tell whether there is enough to do."""
-        return len(self._events) >= MOST_EVENTS or self._bytes >= MOST_BYTES
+        return len(self) >= MOST_EVENTS
+
+    @property
+    def heavy(self) -> bool:
+        """Tell whether so much text waits that it is better read before the rest is done."""
+        return self._bytes >= MOST_BYTES
 
     def admitted(self, ticket: Ticket, body_bytes: int) -> None:
         """Have the texts of an exchange read."""
@@ -185,7 +193,16 @@ class Backlog:
         self._events += [_Drop(other, None) for other in ticket.others]
 
     def work_off(self, now: Instant) -> list[Ticket]:
-        """Do everything; return the tickets of the exchanges that were read.
+        """Do everything; return the tickets of the exchanges that were read since the last time."""
+        self.catch_up(counting=True)
+        admitted, self._admitted = self._admitted, []
+        settled, self._settled = self._settled, []
+        with Contained(self._instruments):
+            self._count(settled, now)
+        return admitted
+
+    def catch_up(self, *, counting: bool = False) -> None:
+        """Read what was put off, and leave the counting, unless that follows, for later.
 
         First what later texts and histories are compared with is brought up to date, in order; then
         all texts are read, and in order again every exchange is held, settled or dropped.
@@ -205,12 +222,11 @@ class Backlog:
             with Contained(instruments):
                 event.conclude(memory, opening)
         for ticket in admitted:
-            if ticket.open:
+            if ticket.open or not counting:
                 pending.show(ticket)
+        self._admitted += admitted
         settled = [event.ticket for event in events if type(event) is _Answered]
-        with Contained(instruments):
-            self._count([ticket for ticket in settled if ticket.contribution], now)
-        return admitted
+        self._settled += [ticket for ticket in settled if ticket.contribution]
 
     def _read(self, admitted: list[Ticket]) -> None:
         """Read texts together; should that fail, one by one, so that only the one is lost."""
@@ -227,6 +243,8 @@ class Backlog:
         if not settled:
             return
         memory = self._memory
+        for ticket in settled:
+            pending.release(ticket)
         memory.subjects.commit([share for ticket in settled for share in ticket.shares], now=now)
         windows = [item.features.shingles for ticket in settled if (item := ticket.contribution)]
         memory.popularity.update(np.concatenate(windows))

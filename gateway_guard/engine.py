@@ -129,6 +129,8 @@ class Engine:
         self._backlog.admitted(ticket, exchange.body_bytes)
         if ticket.due or self._backlog.full or self.memory.standings.by_content:
             self.flush(now, due=ticket)
+        elif self._backlog.heavy:
+            self._backlog.catch_up()
         verdicts = self._verdicts(ticket, now)
         decision = self._decided(verdicts, principal, exchange, terms, now)
         ticket.decision = self._record(decision, verdicts, now)
@@ -141,6 +143,9 @@ class Engine:
     def start(self, ticket: Ticket, status: int, now: Instant) -> None:
         """Take note that the answer starts; it never expires now, and 2xx verifies its key."""
         self._pending.started(ticket)
+        claimed = ticket.principal.claimed
+        if _OK <= status < _REDIRECT and claimed is not None:
+            self._opening.readdress(ticket, claimed)
         if _OK <= status < _REDIRECT and not ticket.verified:
             self.memory.ages.add(ticket.key_hash, now.wall)
             self.memory.subjects.verify(ticket.key)

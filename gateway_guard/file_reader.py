@@ -46,7 +46,7 @@ class FileReader:
         self._timeline = timeline
         self._principal = principal
         self._chance = chance
-        self._known = engine.memory.history.known(hash_of(principal.key))
+        self._known = engine.memory.history.known(hash_of(principal.claimed or principal.key))
         self._shown: dict[int, tuple[CueHit, ...]] = {}
         self._lines = Lines(chance, _Room(room), self._read, self._keep)
         self._latest: tuple[Element, float] | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from gateway_guard.exchange import text_digest
-from gateway_guard.sketches.compact import TwoPaneSet
+from gateway_guard.sketches.compact import TwoPaneMap, TwoPaneSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,21 +38,20 @@ class History:
         """Spend at most ``size_bytes``."""
         self._texts = TwoPaneSet(size_bytes // 2 // _BYTES_AN_ELEMENT, REMEMBERED_SECONDS)
         self._pairs = TwoPaneSet(size_bytes // 4 // _BYTES_AN_ELEMENT, REMEMBERED_SECONDS)
-        self._hits: LRUCache[int, tuple[CueHit, ...]] = LRUCache(
-            max(1, size_bytes // 4 // _BYTES_OF_HITS)
-        )
+        self._hits: TwoPaneMap[tuple[CueHit, ...]] = TwoPaneMap(size_bytes // 4 // _BYTES_OF_HITS)
         self._vouched: LRUCache[int, int] = LRUCache(_LATEST_KEPT)
         self._latest: LRUCache[int, float] = LRUCache(_LATEST_KEPT)
         self._secret = secret
 
     def known(self, key_hash: int) -> Callable[[int], tuple[CueHit, ...] | None]:
         """Return a function that gives the cue hits of a known text, ``None`` for a new one."""
-        texts, hits = self._texts, self._hits
+        (newer, older), hits = self._texts.panes, self._hits
 
         def look_up(text_hash: int) -> tuple[CueHit, ...] | None:
             place = text_hash ^ key_hash
-            found = hits.get(place)
-            return found if found is not None else () if place in texts else None
+            if place in newer or place in older:
+                return hits.get(place) or ()
+            return hits.get(place)
 
         return look_up
 
@@ -73,8 +72,7 @@ class History:
 
     def remember_texts(self, key_hash: int, hashes: Iterable[int], at: float) -> None:
         """Remember the texts of a settled exchange; ``at`` is monotonic seconds."""
-        for text_hash in hashes:
-            self._texts.add(text_hash ^ key_hash, at)
+        self._texts.update([text_hash ^ key_hash for text_hash in hashes], at)
 
     def remember_hits(self, key_hash: int, hits: Iterable[tuple[int, tuple[CueHit, ...]]]) -> None:
         """Remember the cue hits of texts that are remembered."""

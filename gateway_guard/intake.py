@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway_guard.dialects import decoder_for, dialect_for
-from gateway_guard.dialects.lenient import normalise_form
+from gateway_guard.dialects.duplicates import resolved
+from gateway_guard.dialects.readings import ORDINARY, before_json, readings
 from gateway_guard.responses import Problem
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 _LONGEST_NUMBER = 16
 _ENCODING = b"content-encoding"
+_KIND = b"content-type"
 _UPLOADS = (b"multipart/", b"audio/", b"image/", b"video/")
-_BEFORE_JSON = (
-    b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # white space, and marks of UTF-8, UTF-16 and UTF-32
-)
+_FORM = b"multipart/form-data"
+_MOST_FORM_BYTES = 2**20
 _JSON = (b"{", b"[")
 _SILENCE = bytes(4)  # no encoding of JSON has as many zeroes in a row
 
@@ -90,8 +91,11 @@ class Intake:
         return None if problem is Problem.TOO_LARGE and not refusing else problem
 
     async def _collect(self, *, upload: bool) -> Problem | None:
-        """Hold the body as it arrives; of an upload only its beginning, unless that is JSON's."""
-        body, most = self._body, self._settings.max_body
+        """Hold the body as it arrives; of an upload only its beginning, unless that is JSON's.
+
+        Of a form with files as much is held as its texts may take.
+        """
+        body, most, begin = self._body, self._settings.max_body, b""
         while self.more:
             message = await self._receive()
             if message["type"] != "http.request":
@@ -101,20 +105,31 @@ class Intake:
             self.more = message.get("more_body", False)
             if not body.take(chunk):
                 return Problem.UNAVAILABLE
-            if body.counted_bytes > most:
-                return Problem.TOO_LARGE
-            if upload and (begin := _begin(chunk)):
-                upload = False
-                if begin not in _JSON:
+            begin = begin or (_begin(chunk) if upload else b"")
+            if begin and begin not in _JSON:
+                self.readable = self._is_form()
+                if not self.readable or body.counted_bytes > min(most, _MOST_FORM_BYTES):
                     return None
+            elif body.counted_bytes > most:
+                return Problem.TOO_LARGE
         self.readable = True
         return None
 
     def _is_upload(self) -> bool:
         """Tell whether the body claims to be a file, which no model reads as a prompt."""
-        kind = self._fields.get(b"content-type", b"").lower()
-        named = kind.startswith(_UPLOADS) and _ENCODING not in self._fields
-        return named and dialect_for(route(self._scope)).name == "generic"
+        if not self._fields.get(_KIND, b"").lower().startswith(_UPLOADS):
+            return False
+        named = all(kind.lower().startswith(_UPLOADS) for kind in self._kinds())
+        unread = named and _ENCODING not in self._fields
+        return unread and dialect_for(route(self._scope)).name == "generic"
+
+    def _is_form(self) -> bool:
+        """Tell whether a line of the header says that the body is a form with files."""
+        return any(kind.lower().startswith(_FORM) for kind in self._kinds())
+
+    def _kinds(self) -> list[bytes]:
+        """Return the content types that the header's lines name; servers take any of them."""
+        return [value for name, value in self._scope["headers"] if name == _KIND]
 
     @property
     def size(self) -> int:
@@ -129,19 +144,25 @@ class Intake:
     def texts(self) -> Iterator[bytes]:
         """Yield what the body says to a server, the likeliest first.
 
-        Many servers ignore a content encoding, and there are bytes that are JSON to them and
-        something else once decoded: what can be read as it is comes first.
+        Many servers ignore a content encoding or a content type, and there are bytes that are JSON
+        to them and something else to others: what can be read in several ways is read in all.
         """
-        body, encoding = self._body.read(), self._encoding()
-        plain = not encoding or not body or _is_plain(body)
-        if plain:
-            yield body
-        if encoding and body:
-            decoded = self._decoded(body, encoding)
-            if decoded:
-                yield decoded
-            if self.undecoded and not plain:
-                yield body
+        body, fields, headers = self._body.read(), self._fields, self._scope["headers"]
+        found, choice = [body], self._settings.duplicate_keys
+        ordinary = fields.get(_KIND, b"") in ORDINARY and _ENCODING not in fields
+        if not ordinary or len(headers) > len(fields):
+            found = readings(self._bodies(body), self._kinds())
+        if choice != "last":
+            found = [resolved(text, choice) for text in found]
+        yield from found
+
+    def _bodies(self, body: bytes) -> Iterator[bytes]:
+        """Yield the body as it is, and as it decodes."""
+        yield body
+        encoding = self._encoding()
+        decoded = self._decoded(body, encoding) if encoding and body else b""
+        if decoded:
+            yield decoded
 
     def _encoding(self) -> bytes:
         """Return the content encoding of all header lines together, empty where there is none."""
@@ -157,7 +178,7 @@ class Intake:
             self.undecoded = True
             return b""
         decoded = decoder.decode(body)
-        self.undecoded = decoder.stopped
+        self.undecoded = decoder.stopped or not decoded
         self.cut = decoder.stopped and bool(decoded)
         return decoded
 
@@ -184,9 +205,4 @@ def _begin(chunk: bytes) -> bytes:
     """Return the first byte of what may be JSON, empty where all of it may stand before JSON."""
     if _SILENCE in chunk[:64]:
         return b"\0"
-    return chunk.lstrip(_BEFORE_JSON)[:1]
-
-
-def _is_plain(body: bytes) -> bool:
-    """Tell whether a body looks as if nothing had encoded it, whatever its header says."""
-    return body.lstrip(_BEFORE_JSON)[:1] in _JSON or normalise_form(body) is not None
+    return before_json(chunk)[:1]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway_guard.principal import Principal
     from gateway_guard.settings import Settings
 
+_ACCEPTED = 200
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 
 
@@ -73,7 +74,7 @@ class GuardMiddleware:
         guard = self.guard
         code: int | None = None
         with guard.contained() as contained:
-            principal = guard.principals.read(scope)
+            principal = guard.identify(scope)
             code = self._closing_code(principal, route(scope))
             if not guard.engine.verified(principal):
                 send = self._verifying(principal, send)
@@ -87,7 +88,7 @@ class GuardMiddleware:
     def _closing_code(self, principal: Principal, path: str) -> int | None:
         """Return the code to close a handshake with, ``None`` for one that may go on."""
         guard = self.guard
-        decision = guard.engine.refuse_early(principal, path, guard.timeline.now())
+        decision = guard.refuse_early(principal, path)
         if decision is None:
             return None
         guard.tell_refusal(decision, path, request_id=None)
@@ -100,7 +101,8 @@ class GuardMiddleware:
             await send(message)
             if message["type"] == "websocket.accept":
                 with self.guard.contained():
-                    self._verify(principal.key)
+                    self.guard.answered(principal, _ACCEPTED)
+                    self._verify(principal.claimed or principal.key)
 
         return watch
 

@@ -6,7 +6,6 @@ texts are of. The texts themselves are read a little later, many exchanges at a 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from gateway_guard import pending
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 _ANSWERS_COUNTED = 2048
 _READING_SECONDS = 2.0
 _SIGHTINGS_AT_ONCE = 4
-_TEMPLATE = SubjectKind.TEMPLATE
+_KEY, _TEMPLATE = SubjectKind.KEY, SubjectKind.TEMPLATE
 
 
 class Opening:
@@ -68,7 +67,7 @@ class Opening:
         """
         tickets = [self._begin(principal, part, now) for part in parts]
         if len(tickets) > 1:
-            _find_lone(tickets)
+            pending.find_lone(tickets)
         deferred = isinstance(parts[0], Element) or parts[0].batch
         for ticket in tickets:
             ticket.terms, ticket.deferred = terms, deferred
@@ -98,7 +97,7 @@ class Opening:
         reader, end_user = self._reader, None
         draft = reader.survey(exchange, known, reader.anchors(exchange))
         reader.read_drafts([draft])
-        seen = self._seen(exchange, hash_of(principal.key), draft, now.steady)
+        seen = self._seen(exchange, hash_of(principal.claimed or principal.key), draft, now.steady)
         if exchange.end_user is not None:
             name = exchange.end_user.encode("utf-8", "surrogatepass")
             end_user = self._ids.make(SubjectKind.END_USER, principal.key, name)
@@ -119,7 +118,10 @@ class Opening:
         memory = self._memory
         first_at = memory.first_at(principal.key)
         key = self._key(principal, known=first_at is not None)
-        key_hash = hash_of(key.id)
+        claimed = principal.claimed
+        # What is known of whom a token names may be read before an upstream has accepted it.
+        since_at = first_at if claimed is None else memory.first_at(claimed)
+        key_hash = hash_of(claimed or key.id)
         return Ticket(
             principal=principal,
             exchange=exchange,
@@ -130,10 +132,18 @@ class Opening:
             admitted_at=now,
             answers=max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED)),
             verified=first_at is not None and principal.key not in memory.revoked,
-            young=self._powers.young(key_hash, first_at, now),
+            young=self._powers.young(key_hash, since_at, now),
             weight=exchange.times,
             times=exchange.times,
         )
+
+    def readdress(self, ticket: Ticket, claimed: bytes) -> None:
+        """Count a request for the key that its token stands for, now that it was accepted."""
+        for part in (ticket, *ticket.others):
+            former, owner = part.key, self._memory.subjects.find(_KEY, claimed, claimed)
+            part.key, part.ids[0] = owner, (_KEY, claimed)
+            owner.fresh += part.answers * part.times
+            pending.move(part, former, owner)
 
     def _key(self, principal: Principal, *, known: bool) -> Subject:
         table = self._memory.subjects
@@ -251,18 +261,6 @@ class Opening:
         if system is not None and self._memory.subjects.admitted(system_template_id(system)):
             return None
         return self._memory.popularity.rarest(features.shingles)
-
-
-def _find_lone(tickets: Sequence[Ticket]) -> None:
-    """Find what only one of the exchanges that were drawn of a batch has, other than its key.
-
-    It may be all that there is of it, so it counts once.
-    """
-    if all(ticket.times == 1 for ticket in tickets):
-        return
-    counts = Counter([id_ for ticket in tickets for _, id_ in ticket.ids])
-    for ticket in tickets:
-        ticket.lone = frozenset([id_ for _, id_ in ticket.ids if counts[id_] == 1])
 
 
 def _contribution(ticket: Ticket, surveyed: Surveyed, features: Features) -> Contribution:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from gateway_guard.subjects import PENDING_KEPT, Held, Subject, SubjectId
 from gateway_guard.timeline import Instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gateway_guard.exchange import Sampling
     from gateway_guard.features import Draft, Features
@@ -124,6 +124,18 @@ class PendingRecords:
             yield ticket
 
 
+def find_lone(tickets: Sequence[Ticket]) -> None:
+    """Find what only one of the exchanges that were drawn of a batch has, other than its key.
+
+    It may be all that there is of it, so it counts once.
+    """
+    if all(ticket.times == 1 for ticket in tickets):
+        return
+    counts = Counter([id_ for ticket in tickets for _, id_ in ticket.ids])
+    for ticket in tickets:
+        ticket.lone = frozenset([id_ for _, id_ in ticket.ids if counts[id_] == 1])
+
+
 def hold(ticket: Ticket, contribution: Contribution, subjects: Iterable[Subject]) -> None:
     """Note in each subject that an exchange is under way, as it stood when it was admitted."""
     steady, answers, lone = ticket.admitted_at.steady, ticket.answers, ticket.lone
@@ -146,6 +158,21 @@ def pass_over(ticket: Ticket) -> None:
         subject.admitted_at = steady
 
 
+def move(ticket: Ticket, former: Subject, owner: Subject) -> None:
+    """Let an exchange count for one subject instead of another, while it is under way."""
+    ticket.known = [owner if subject is former else subject for subject in ticket.known]
+    number = id(ticket)
+    for at, (subject, held) in enumerate(ticket.shares):
+        if subject is former:
+            former.inflight -= 1
+            owner.inflight += 1
+            ticket.shares[at] = (owner, held._replace(inflight=owner.inflight))
+            if former.pending.pop(number, None) is not None:
+                owner.pending[number] = ticket.shares[at][1]
+    if ticket.contribution is not None:
+        ticket.contribution.key = owner.id
+
+
 def show(ticket: Ticket) -> None:
     """Let the subjects' scores read an exchange as if it were counted."""
     number = id(ticket)
@@ -156,10 +183,15 @@ def show(ticket: Ticket) -> None:
 
 def end(ticket: Ticket, now: Instant | None) -> None:
     """Note that an exchange is over; ``now`` is given where it has ended, not been dropped."""
-    number = id(ticket)
     held = [subject for subject, _ in ticket.shares] if ticket.weight else ticket.known
     for subject in held:
         subject.inflight -= 1
-        subject.pending.pop(number, None)
         if now is not None:
             subject.ended_at = now.steady
+
+
+def release(ticket: Ticket) -> None:
+    """Stop showing an exchange to scores."""
+    number = id(ticket)
+    for subject, _ in ticket.shares:
+        subject.pending.pop(number, None)

@@ -89,11 +89,11 @@ class Responder:
             await self._guarded(principal)
 
     def _identify(self) -> Decision | None:
-        guard, now = self._guard, self._guard.timeline.now()
+        guard = self._guard
         self._fields = dict(self._scope["headers"])
-        self._principal = guard.principals.read(self._scope)
+        self._principal = guard.identify(self._scope)
         self._verified = guard.engine.verified(self._principal)
-        return guard.engine.refuse_early(self._principal, self._path, now)
+        return guard.refuse_early(self._principal, self._path)
 
     async def _guarded(self, principal: Principal) -> None:
         # Anybody can make up keys, so those that were never accepted share by network.
@@ -186,6 +186,7 @@ class Responder:
     def _started(self, observation: Observation, message: Message) -> None:
         status = message["status"]
         observation.start(status, message.get("headers", ()))
+        self._guard.answered(self._principal, status)
         if self._ticket is not None:
             self._guard.engine.start(self._ticket, status, self._guard.timeline.now())
 

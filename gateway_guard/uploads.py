@@ -69,7 +69,7 @@ class Uploads:
         """Return the exchanges of the file that a batch names; count a file that is not known."""
         if not exchange.file:
             return []
-        found = self.files.find(exchange.file, principal.key, self.timeline.now().wall)
+        found = self.files.find(exchange.file, _owner(principal), self.timeline.now().wall)
         self.engine.instruments.count("batches", "known_file" if found else "unknown_file")
         return found
 
@@ -78,6 +78,11 @@ def _is_whole(fields: dict[bytes, bytes]) -> bool:
     """Tell whether a body is all of a file, as Gemini's clients send it."""
     command = fields.get(b"x-goog-upload-command", b"").lower()
     return _FINALIZE in command and not fields.get(b"x-goog-upload-offset", b"0").strip(b"0 ")
+
+
+def _owner(principal: Principal) -> bytes:
+    """Return whose a file is: the one that a token names, where there are such."""
+    return principal.claimed or principal.key
 
 
 class Upload:
@@ -154,6 +159,6 @@ class Upload:
         file, elements = self._answer.file(), self._reader.elements()
         if file and elements:
             uploads = self._uploads
-            owner, wall = self._principal.key, uploads.timeline.now().wall
+            owner, wall = _owner(self._principal), uploads.timeline.now().wall
             uploads.files.hold(file, owner, elements, wall)
             uploads.engine.instruments.count("batches", "file")

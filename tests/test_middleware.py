@@ -100,7 +100,7 @@ async def test_requests_that_ask_nothing_are_handed_on_unread(method: str) -> No
     assert counted(guard, "requests") == {}
 
 
-@pytest.mark.parametrize("kind", [b"multipart/form-data; boundary=x", b"audio/wav", b"image/png"])
+@pytest.mark.parametrize("kind", [b"multipart/mixed; boundary=x", b"audio/wav", b"image/png"])
 async def test_uploads_are_handed_on_while_they_arrive(kind: bytes) -> None:
     """The application has the first piece before the client has sent the second."""
     wire = Wire({"type": "http.request", "body": b"--x\r\n", "more_body": True})

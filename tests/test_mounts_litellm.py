@@ -285,6 +285,8 @@ def test_slashes_in_a_model_are_no_way_around(client: httpx.Client) -> None:
     ("place", "scheme"),
     [
         *[("authorization", scheme) for scheme in ("Bearer ", "bearer ", "Basic ")],
+        ("authorization", "AWS4-HMAC-SHA256 Signature=0, Credential=Bearer "),
+        ("x-litellm-api-key", "AWS4-HMAC-SHA256 Credential="),
         *[("x-litellm-api-key", scheme) for scheme in ("", "Bearer ")],
         *[("api-key", ""), ("x-api-key", ""), ("x-goog-api-key", "")],
         ("ocp-apim-subscription-key", ""),
@@ -345,13 +347,17 @@ def test_a_second_key_hides_nothing(client: httpx.Client, behind: str) -> None:
     assert reply.headers["x-should-retry"] == "false"
 
 
-def test_a_blocked_key_opens_no_websocket(proxies: Proxies) -> None:
-    """The realtime handshake is refused."""
+@pytest.mark.parametrize(
+    "with_key",
+    [
+        {"additional_headers": bearer(BLOCKED)},
+        {"subprotocols": ["realtime", f"openai-insecure-api-key.{BLOCKED}"]},
+    ],
+)
+def test_a_blocked_key_opens_no_websocket(proxies: Proxies, with_key: dict[str, Any]) -> None:
+    """The realtime handshake is refused, where the key stands in a browser's subprotocol too."""
     address = proxies.hooked.replace("http", "ws") + "/v1/realtime?model=m"
-    with (
-        pytest.raises(InvalidStatus) as error,
-        connect(address, additional_headers=bearer(BLOCKED)),
-    ):
+    with pytest.raises(InvalidStatus) as error, connect(address, **with_key):
         pass
     assert error.value.response.status_code == 403
 

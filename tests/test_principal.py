@@ -34,6 +34,7 @@ PROXIED: dict[str, Any] = {"trusted_proxies": "10.0.0.0/8,fd00::/8", "organisati
 NAMES = [
     *[b"authorization", b"x-api-key", b"api-key", b"?key", b"user-agent", b"x-org", b"", b"\xff"],
     *[b"x-forwarded-for", b"forwarded", b"x-stainless-os", b"Authorization"],
+    *[b"sec-websocket-protocol", b"x-litellm-api-key"],
 ]
 
 
@@ -91,12 +92,37 @@ def test_another_secret_gives_other_ids() -> None:
     [
         *["Bearer sk-1", "bearer sk-1", "BEARER   sk-1", " Bearer sk-1 ", "sk-1", "Basic sk-1"],
         *["Bearer Bearer sk-1", "Bearer sBearer k-1", "basic  sk-1", "Bearer sk-1\t"],
+        *["Bearer\tsk-1", "Bearer\xa0sk-1", "Bearer \xa0sk-1\x85", "\x1fsk-1\xa0", "Basic\tsk-1"],
+        "AWS4-HMAC-SHA256 Credential=Bearer sk-1/20260101/x/bedrock/aws4_request, Signature=1",
+        "AWS4-HMAC-SHA256 Credential=x/1, Credential=Bearer  sk-1/1, SignedHeaders=a, Signature=2",
+        "AWS4-HMAC-SHA256 Credential=sk-1,Signature=3",
     ],
 )
 def test_a_key_has_one_id_however_it_is_spelled(value: str) -> None:
     """Gateways take schemes off in their own ways; a verdict must not be left behind like that."""
     assert read(("authorization", value)).key == key(b"sk-1")
     assert read(("x-api-key", value)).key == key(b"sk-1")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["Basic dXNlcjpwYXNz", "basic dXNl-cjpwYXNz", " Basic  dXNlcjpwYXNz==", "BASIC dXNl.cjpw.YXNz"],
+)
+def test_a_user_has_one_id_however_his_password_is_written(value: str) -> None:
+    """Decoders pass over what is no base64, so that there is no end of spellings."""
+    assert read(("authorization", value)).key == key(b"dXNlcjpwYXNz")
+
+
+@pytest.mark.parametrize(
+    ("value", "raw"),
+    [
+        ("AWS4-HMAC-SHA256 Signature=1", "AWS4-HMAC-SHA256 Signature=1"),
+        ("Digest a  b", "Digest a b"),
+    ],
+)
+def test_other_schemes_are_part_of_the_key(value: str, raw: str) -> None:
+    """Nobody says what would be."""
+    assert read(("authorization", value)).key == key(raw.encode())
 
 
 @pytest.mark.parametrize("source", ["x-api-key", "api-key", "x-goog-api-key"])
@@ -130,6 +156,58 @@ def test_the_order_of_sources_decides_which_key_comes_first() -> None:
     assert (found.key, found.doubled) == (key(b"a"), key(b"b"))
     found = read(*headers, query="key=c", key_sources="?key,x-api-key")
     assert (found.key, found.doubled) == (key(b"c"), key(b"b"))
+
+
+LITELLM = [
+    "x-litellm-api-key",
+    "authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+]
+
+
+@pytest.mark.parametrize("at", range(len(LITELLM)))
+def test_before_litellm_its_own_order_counts(at: int) -> None:
+    """Whichever header comes first on the wire; the query comes last, then a websocket's offer."""
+    headers = [(name, f"Bearer {name}") for name in reversed(LITELLM[at:])]
+    offer = ("sec-websocket-protocol", "realtime, openai-insecure-api-key.sk-0")
+    found = read(*headers, offer, query="key=sk-1", key_sources="litellm")
+    assert found.key == key(LITELLM[at].encode())
+    assert {key(b"sk-0"), key(b"sk-1")} <= {found.doubled, *found.further}
+    assert read(offer, query="key=sk-1", key_sources="litellm").key == key(b"sk-1")
+
+
+def test_a_header_that_the_operator_has_named_comes_before_a_preset() -> None:
+    """LiteLLM's own can be renamed."""
+    headers = ("x-litellm-api-key", "b"), ("x-mine", "a")
+    assert read(*headers, key_sources="x-mine,litellm").key == key(b"a")
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        "openai-insecure-api-key.sk-1",
+        "realtime, openai-insecure-api-key.sk-1, openai-beta.realtime-v1",
+        "realtime,\topenai-insecure-api-key.sk-1 ,openai-insecure-api-key.sk-2",
+    ],
+)
+def test_a_key_among_the_subprotocols_of_a_websocket_is_found(offered: str) -> None:
+    """Browsers can send it nowhere else."""
+    found = read(("sec-websocket-protocol", offered))
+    assert (found.key, found.doubled) == (key(b"sk-1"), None)
+    lines = ("sec-websocket-protocol", "realtime"), ("sec-websocket-protocol", offered)
+    assert read(*lines).key == key(b"sk-1")
+    assert read(("authorization", "Bearer sk-1"), lines[1]).doubled is None
+
+
+@pytest.mark.parametrize(
+    "offered", ["realtime", "", "openai-insecure-api-key.", "x-openai-insecure-api-key.a"]
+)
+def test_other_subprotocols_are_no_key(offered: str) -> None:
+    """Everybody offers them."""
+    assert read(("sec-websocket-protocol", offered)).anonymous
 
 
 def test_every_further_credential_is_seen() -> None:
@@ -217,6 +295,10 @@ def test_a_strangers_forwarded_headers_do_not_count() -> None:
         "::ffff:198.51.100.9, ::ffff:10.1.1.1",
         '"198.51.100.9"',
         "9" * 5_000 + ", 198.51.100.9",
+        "1.2.3.4, 198.51.100.9, 10.1.1.1:443, [FD00::0005]",
+        "198.51.100.9:99999",
+        "[::ffff:198.51.100.9]:80,\tfd00::5%eth0",
+        "unknown, 198.51.100.9, ::FFFF:10.1.1.1",
         ", 198.51.100.9",
     ],
 )
@@ -237,6 +319,13 @@ def test_repeated_lines_of_the_chain_are_one() -> None:
         ("198.51.100.9, unknown", "10.0.0.1"),
         ("198.51.100.9, , 10.2.2.2", "10.2.2.2"),
         ("10.3.3.3, 10.2.2.2", "10.3.3.3"),
+        ("198.51.100.9, 010.2.2.2", "10.0.0.1"),
+        ("198.51.100.9, 0x0a020202", "10.0.0.1"),
+        ("198.51.100.9, 167903746", "10.0.0.1"),
+        ("198.51.100.9, 10.2.2.2.", "10.0.0.1"),
+        ("198.51.100.9, 10.2.2.2\x00", "10.0.0.1"),
+        ("198.51.100.9, \xb2.2.2.2", "10.0.0.1"),
+        ("198.51.100.9, 10.2.2.2/8", "10.0.0.1"),
         ("198.51.100.9" + "," * 2_000, "10.0.0.1"),
     ],
 )
@@ -251,6 +340,9 @@ def test_a_chain_that_breaks_off_ends_at_the_last_known_hop(chain: str, last_kno
         "for=198.51.100.9",
         'proto=https; For="198.51.100.9:4711";by=x, for=10.1.1.1',
         'for=1.2.3.4, for=198.51.100.9, for="[fd00::5]:80"',
+        'for="x, for=198.51.100.9',
+        'for=1.2.3.4;for=5.6.7.8, FOR = "198.51.100.9"; Host="for=1.2.3.4"',
+        'for="[::ffff:198.51.100.9]:80"',
     ],
 )
 def test_the_standard_header_is_read_too(value: str) -> None:
@@ -262,6 +354,28 @@ def test_the_standard_header_is_read_too(value: str) -> None:
 def test_a_standard_header_that_hides_the_client_leads_nowhere(value: str) -> None:
     """The proxy's own network answers."""
     assert behind(("forwarded", value)) == network("10.0.0.1")
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded"])
+def test_repeated_lines_are_read_in_their_order(name: str) -> None:
+    """What a client sends stands before what its proxy adds, in a line of its own or not."""
+    hop = {"x-forwarded-for": "{}", "forwarded": "for={};proto=https"}[name]
+    lines = [(name, hop.format(address)) for address in ("1.2.3.4", "198.51.100.9", "10.1.1.1")]
+    assert behind(*lines) == network("198.51.100.9")
+    assert behind(*reversed(lines)) == network("1.2.3.4")
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1", "fd00::1", "fd00::1%eth0"])
+def test_a_trusted_proxy_is_known_in_every_notation(peer: str) -> None:
+    """Sockets that listen on both families wrap IPv4 into IPv6."""
+    assert behind(("x-forwarded-for", "2001:db8:1:1::1"), peer=peer) == network("2001:db8:1::")
+
+
+@pytest.mark.parametrize("peer", ["", "10.0.0.1 ", "localhost", "/run/proxy.sock", "10.0.0.1," * 9])
+def test_a_peer_that_is_no_address_is_not_trusted(peer: str) -> None:
+    """Whatever a server puts there."""
+    found = read(("x-forwarded-for", "198.51.100.9"), client=(peer, 0), **PROXIED)
+    assert found.network != network("198.51.100.9") or peer == "10.0.0.1 "
 
 
 def test_two_headers_that_disagree_are_not_believed() -> None:

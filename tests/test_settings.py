@@ -26,6 +26,7 @@ from gateway_guard.settings import (
     load_settings,
     parse_duration,
     parse_size,
+    previous_secret,
     secret_survives,
 )
 from gateway_guard.settings.units import parse_list
@@ -169,10 +170,27 @@ def test_variables_are_read_each_by_its_type(monkeypatch: pytest.MonkeyPatch) ->
     assert settings.contact == "abuse@example.com"
 
 
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        ("OpenAI", "authorization,sec-websocket-protocol"),
+        ("anthropic", "x-api-key,authorization"),
+        ("gemini", "x-goog-api-key,?key,authorization"),
+        ("x-mine, anthropic", "x-mine,x-api-key,authorization"),
+        ("authorization,anthropic", "authorization,x-api-key"),
+        ("azure", "api-key,authorization,ocp-apim-subscription-key,?api-key"),
+    ],
+)
+def test_a_preset_stands_for_the_places_where_an_upstream_looks(text: str, sources: str) -> None:
+    """Others can stand before it and behind it."""
+    assert load_settings(key_sources=text).key_sources == tuple(sources.split(","))
+    assert load_settings(key_sources="default") == load_settings()
+
+
 def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose files set what they have no value for."""
     for name in Settings.model_fields:
-        if name != "secret":
+        if not name.startswith("secret"):
             monkeypatch.setenv(f"GATEWAY_GUARD_{name.upper()}", "")
     assert load_settings() == Settings()
 
@@ -203,6 +221,9 @@ def test_settings_cannot_be_changed() -> None:
         ("KEY_SOURCES", "?key,?key", "authorization,x-api-key"),
         ("KEY_SOURCES", ",", "authorization,x-api-key"),
         ("KEY_SOURCES", "?", "authorization,x-api-key"),
+        ("KEY_SOURCES", "litellm,litellm", "authorization,x-api-key"),
+        ("KEY_CLAIM", "a\nb", "like sub"),
+        ("KEY_CLAIM", "x" * 101, "like sub"),
         ("TRUSTED_PROXIES", "0.0.0.0/0", "10.0.0.0/8"),
         ("TRUSTED_PROXIES", "::/0", "10.0.0.0/8"),
         ("TRUSTED_PROXIES", "::ffff:0:0/96", "10.0.0.0/8"),
@@ -261,6 +282,10 @@ def test_a_setting_that_does_not_exist_is_named_with_the_nearest() -> None:
         ({"MAX_BODY": "100MB"}, "exceeds BUFFER_MEMORY"),
         ({"ORGANISATION_HEADER": "x-org"}, "counts only from"),
         ({"SECRET": ""}, "is empty"),
+        ({"SECRET": "a", "SECRET_PREVIOUS": ""}, "SECRET_PREVIOUS is empty"),
+        ({"SECRET_PREVIOUS": "a"}, "set both"),
+        ({"SECRET": "a", "SECRET_PREVIOUS": "a"}, "set both"),
+        ({"KEY_CLAIM": "sub", "KEYS": "ignore"}, "KEY_CLAIM reads keys"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(
@@ -347,6 +372,13 @@ def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="not shown") as caught:
         load_settings(secret=[HIDDEN])
     assert HIDDEN not in str(caught.value)
+
+
+def test_the_previous_secret_is_what_the_secret_was() -> None:
+    """Text for text."""
+    before, now = load_settings(secret="a"), load_settings(secret="b", secret_previous="a")
+    assert previous_secret(now) == deployment_secret(before) != deployment_secret(now)
+    assert previous_secret(before) is None
 
 
 def test_any_text_makes_a_secret_of_32_bytes() -> None:

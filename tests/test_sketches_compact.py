@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_guard.sketches.compact import InstantTable, TwoPaneSet
+from gateway_guard.sketches.compact import InstantTable, TwoPaneMap, TwoPaneSet
 
 LARGEST = 2**64 - 1
 WAYS = 8
@@ -152,3 +152,34 @@ def test_a_set_keeps_its_bound_and_what_it_promises(
             assert hash_ in seen
     last_at = dict(came)
     assert all(at - last_at[hash_] <= 20.0 for hash_ in last_at if hash_ in seen)
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.integers(0, 30), max_size=6), st.floats(0, 12)), max_size=40),
+    st.integers(2, 24),
+)
+def test_many_elements_are_remembered_as_one_by_one(
+    batches: list[tuple[list[int], float]], capacity: int
+) -> None:
+    """Whatever comes when: a batch is no more than its elements in a row."""
+    together, apart = TwoPaneSet(capacity, 10.0), TwoPaneSet(capacity, 10.0)
+    at = 0.0
+    for batch, seconds in batches:
+        at += seconds
+        together.update(batch, at)
+        for element in batch:
+            apart.add(element, at)
+        if batch:
+            assert together.panes == apart.panes
+
+
+def test_a_map_forgets_what_is_not_asked_for() -> None:
+    """And keeps what is, within its bound."""
+    kept: TwoPaneMap[str] = TwoPaneMap(8)
+    kept[0] = "in use"
+    for number in range(1, 100):
+        kept[number] = str(number)
+        assert kept.get(0) == "in use"
+        assert len(kept) <= 8
+    assert kept.get(1) is None
+    assert kept.get(99) == "99"

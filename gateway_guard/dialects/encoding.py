@@ -1,29 +1,34 @@
-"""Decode bodies as they pass by, within caps: a bomb is no longer read, and nothing is raised."""
+"""Decode bodies as they pass by, within caps: a bomb is no longer read, and nothing is raised.
+
+Encodings that need a package of their own are decoded where that package is installed.
+"""
 
 from __future__ import annotations
 
-import zlib
-from typing import Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gateway_guard.dialects.inflating import Inflater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_DECODED_BYTES = 2**26
 MOST_DECODED_AT_ONCE = 2**23
-MOST_MEMBERS = 1000
-_WINDOW_BYTES = 2**16
-"""What follows the end of a member is copied; so little is looked at in one go."""
-
-_GZIP = 16 + zlib.MAX_WBITS
-_RAW = -zlib.MAX_WBITS
-_HEADER_BYTES = 2
+MOST_STACKED = 4
+"""Encodings on top of each other; no server is known that undoes more than five."""
 
 
 class Decoder(Protocol):
     """Undoes one content encoding."""
 
-    stopped: bool
-    """Whether something was left unread: it was over a cap, or not in the encoding it claims.
+    @property
+    def stopped(self) -> bool:
+        """Whether something was left unread: it was over a cap, or not in the encoding it claims.
 
-    What was decoded before is the beginning of the body and no more than that.
-    """
+        What was decoded before is the beginning of the body and no more than that.
+        """
+        ...
 
     def decode(self, chunk: bytes) -> bytes:
         """Return what the next bytes decode to, nothing once ``stopped``; never raises."""
@@ -45,97 +50,68 @@ def decoder_for(content_encoding: bytes | str, most_bytes: int | None = None) ->
     names = [name for name in names if name not in {"", "identity"}]
     if not names:
         return Identity()
-    if names in (["gzip"], ["x-gzip"]):
-        return Inflater(gzip=True, most_bytes=most_bytes)
-    return Inflater(gzip=False, most_bytes=most_bytes) if names == ["deflate"] else None
+    makers = [_MAKERS[name] for name in reversed(names) if name in _MAKERS]
+    if len(makers) < len(names) or len(names) > MOST_STACKED:
+        return None
+    most = MOST_DECODED_BYTES if most_bytes is None else most_bytes
+    most_at_once = MOST_DECODED_AT_ONCE if most_bytes is None else most_bytes
+    decoders = [make(most, most_at_once) for make in makers]
+    return decoders[0] if len(decoders) == 1 else Stack(decoders)
 
 
 class Identity:
     """Decodes what was not encoded."""
 
-    __slots__ = ("stopped",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self.stopped = False
+    stopped: Final = False
 
     def decode(self, chunk: bytes) -> bytes:
         """Return the bytes as they are."""
         return chunk
 
 
-class Inflater:
-    """Decodes gzip, of several members too, and deflate, with a zlib header or raw."""
+class Stack:
+    """Undoes several encodings, the one that was applied last first."""
 
-    __slots__ = ("_gzip", "_head", "_inflate", "_left", "_members", "_most_at_once", "stopped")
+    __slots__ = ("_decoders",)
 
-    def __init__(self, *, gzip: bool, most_bytes: int | None) -> None:
-        self.stopped = False
-        self._gzip = gzip
-        self._inflate = zlib.decompressobj(_GZIP) if gzip else None
-        self._left = MOST_DECODED_BYTES if most_bytes is None else most_bytes
-        self._most_at_once = MOST_DECODED_AT_ONCE if most_bytes is None else most_bytes
-        self._members = 1
-        self._head = b""
+    def __init__(self, decoders: list[Decoder]) -> None:
+        self._decoders = decoders
+
+    @property
+    def stopped(self) -> bool:
+        """Whether one of them has stopped."""
+        return any(decoder.stopped for decoder in self._decoders)
 
     def decode(self, chunk: bytes) -> bytes:
         """Return what the next bytes decode to."""
-        if self.stopped:
-            return b""
-        data = self._head + chunk
-        if self._inflate is None:
-            # RFC 9110 means zlib by deflate, some servers send it raw: the first two bytes tell.
-            if len(data) < _HEADER_BYTES:
-                self._head = data
-                return b""
-            self._inflate = zlib.decompressobj(zlib.MAX_WBITS if _is_zlib(data) else _RAW)
-        self._head = b""
-        pieces: list[bytes] = []
+        for decoder in self._decoders:
+            chunk = decoder.decode(chunk)
+        return chunk
+
+
+def _gunzip(most: int, most_at_once: int) -> Decoder:
+    return Inflater(gzip=True, most=most, most_at_once=most_at_once)
+
+
+def _inflate(most: int, most_at_once: int) -> Decoder:
+    return Inflater(gzip=False, most=most, most_at_once=most_at_once)
+
+
+def available() -> dict[str, Callable[[int, int], Decoder]]:
+    """Return what makes a decoder for each encoding whose package is installed."""
+    makers: dict[str, Callable[[int, int], Decoder]] = {
+        "gzip": _gunzip,
+        "x-gzip": _gunzip,
+        "deflate": _inflate,
+    }
+    for name, module in (("br", "unbrotli"), ("zstd", "unzstd")):
         try:
-            self._inflate_into(pieces, data)
-        except zlib.error:
-            self.stopped = True
-        decoded = b"".join(pieces)
-        self._left -= len(decoded)
-        return decoded
-
-    def _inflate_into(self, pieces: list[bytes], data: bytes) -> None:
-        room = min(self._left, self._most_at_once)
-        for begin in range(0, len(data), _WINDOW_BYTES):
-            room = self._inflate_window(pieces, data[begin : begin + _WINDOW_BYTES], room)
-            if self.stopped:
-                return
-
-    def _inflate_window(self, pieces: list[bytes], data: bytes, room: int) -> int:
-        """Add what a few bytes decode to; return how much there is still room for."""
-        while data := self._unpadded(data):
-            inflate = self._current()
-            if inflate is None or room <= 0:
-                self.stopped = True
-                return 0
-            pieces.append(inflate.decompress(data, room))
-            room -= len(pieces[-1])
-            if inflate.unconsumed_tail or (room <= 0 and not inflate.eof):
-                self.stopped = True
-                return 0
-            data = inflate.unused_data
-        return room
-
-    def _unpadded(self, data: bytes) -> bytes:
-        """Return the bytes without the zeroes that may follow the end of a member."""
-        ended = self._inflate is not None and self._inflate.eof
-        return data.lstrip(b"\0") if ended else data
-
-    def _current(self) -> zlib._Decompress | None:
-        """Return what decodes the next bytes, ``None`` where nothing may follow."""
-        if self._inflate is None or not self._inflate.eof:
-            return self._inflate
-        self._members += 1
-        if not self._gzip or self._members > MOST_MEMBERS:
-            return None
-        self._inflate = zlib.decompressobj(_GZIP)
-        return self._inflate
+            makers[name] = import_module(f"gateway_guard.dialects.{module}").Decoder
+        except ImportError:  # the extra is not installed: what is encoded so stays unread
+            continue
+    return makers
 
 
-def _is_zlib(head: bytes) -> bool:
-    """Tell a zlib header (RFC 1950, section 2.2) from raw deflate."""
-    return head[0] & 0x0F == zlib.DEFLATED and (head[0] << 8 | head[1]) % 31 == 0
+_MAKERS: Final = available()

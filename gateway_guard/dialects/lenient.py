@@ -1,39 +1,42 @@
 """Read JSON as the servers behind the guard read it, where msgspec is stricter than they are.
 
 They use the standard ``json``: it takes UTF-16 and UTF-32, a byte order mark, ``NaN``, ``Infinity``
-and lone surrogates; some read forms. A text that reaches the model must reach the guard too.
+and lone surrogates; some stop behind the first document, some read forms. A text that reaches the
+model must reach the guard too.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, is_dense
+from gateway_guard.dialects.forms import read_urlencoded
+from gateway_guard.dialects.standard import dumps, leading_documents, loads
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What readers raise for bytes that they cannot read."""
 
-_MOST_FORM_FIELDS = 256
 _FORM = re.compile(rb"[\w.\[\]%+-]{1,128}=[^\s{\"]*(?:&|\Z)")
 
 
 def normalise(body: bytes) -> bytes:
     """Return a body that the standard parser reads, as UTF-8 JSON that msgspec reads.
 
-    Numbers that are not finite become ``null``, lone surrogates a question mark.
+    Of several documents all are in a list; what is no JSON behind the first of them is left out.
 
     Raises:
         ValueError: the standard parser does not read it either.
         RecursionError: it is nested too deeply.
 
     """
-    data = json.loads(body, parse_constant=lambda _: None, parse_float=_finite_or_none)
-    return _dump(data)
+    found = leading_documents(body)
+    return dumps(found[0] if len(found) == 1 else found)
+
+
+def is_form(body: bytes) -> bool:
+    """Tell whether a body looks like a url-encoded form."""
+    return _FORM.match(body) is not None
 
 
 def normalise_form(body: bytes) -> bytes | None:
@@ -41,11 +44,10 @@ def normalise_form(body: bytes) -> bytes | None:
 
     JSON inside a field is read as such.
     """
-    if not _FORM.match(body):
+    if not is_form(body):
         return None
     try:
-        pairs = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MOST_FORM_FIELDS)
-        return _dump({name: _form_value(value) for name, value in pairs})
+        return read_urlencoded(body)
     except (ValueError, RecursionError):
         return None
 
@@ -58,22 +60,4 @@ def parse(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
     except UNREADABLE:
-        return msgspec.json.decode(normalise(body))
-
-
-def _dump(data: object) -> bytes:
-    return json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _form_value(value: str) -> object:
-    if not value.startswith(("[", "{")) or is_dense(value.encode(), MOST_LENIENT_COMMAS):
-        return value
-    try:
-        return json.loads(value, parse_constant=lambda _: None, parse_float=_finite_or_none)
-    except ValueError:
-        return value
-
-
-def _finite_or_none(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
+        return msgspec.json.decode(dumps(loads(body)))

@@ -14,22 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.mounts.stack import add_outermost
-from gateway_guard.settings import load_settings
+from gateway_guard.settings import KEY_SOURCE_PRESETS, load_settings
 
 if TYPE_CHECKING:
     from gateway_guard.settings import Settings
 
-KEY_SOURCES: Final = (
-    "x-litellm-api-key",
-    "authorization",
-    "api-key",
-    "x-api-key",
-    "x-goog-api-key",
-    "ocp-apim-subscription-key",
-    "litellm_user_api_key",
-    "?key",
-)
-"""Where LiteLLM 1.106 looks for a key, in its order; the last header on pass-through routes only.
+KEY_SOURCES: Final = KEY_SOURCE_PRESETS["litellm"]
+"""Where LiteLLM 1.106 looks for a key; in `litellm_user_api_key` on pass-through routes only.
 
 A header of the operator's own (``litellm_key_header_name``) comes before all of them.
 """

@@ -51,6 +51,14 @@ class PolicyFile:
             self.current = read_policy(self._path)
         self._tell_expired(now)
 
+    def adopt(self, former: bytes, key: bytes) -> None:
+        """Let what was laid down for a key under the previous secret hold under this one."""
+        renamed = self.current.renamed(former, key)
+        if renamed is not None:
+            self.current = renamed
+            ids = {"former_id": former.hex(), "key_id": key.hex()}
+            _log.warning("gateway_guard.former_id", **ids, hint="write the new one in the policy")
+
     def refresh(self, now: float) -> bool:
         """Look whether the file has changed, and tell whether there is a new policy.
 

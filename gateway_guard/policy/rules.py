@@ -100,6 +100,7 @@ class Policy:
         self.entitlements = tuple(entitlements)
         self._by_holder = {entry.holder: entry for entry in self.entitlements}
         self._names = dict(names or {})
+        self._keys = {entry.key for entry in self.entitlements}
         self._rules = tuple(rules)
         self._cached_terms = lru_cache(maxsize=_ANSWERS_KEPT)(self._find_terms)
 
@@ -135,6 +136,21 @@ class Policy:
     def name_of(self, key_id: str) -> str | None:
         """Return the name that the operator gave to a key's id, if any."""
         return self._names.get(key_id)
+
+    def renamed(self, former: bytes, key: bytes) -> Policy | None:
+        """Return a policy in which a key has what was laid down for its former id.
+
+        ``None`` where nothing was, or the key has it already.
+        """
+        old, new = former.hex(), key.hex()
+        named = old in self._names and new not in self._names
+        entitled = former in self._keys and key not in self._keys
+        if not named and not entitled:
+            return None
+        entries = [entry for entry in self.entitlements if entitled and entry.key == former]
+        more = [msgspec.structs.replace(entry, key=key) for entry in entries]
+        names = self._names | ({new: self._names[old]} if named else {})
+        return Policy((*self.entitlements, *more), names, self._rules)
 
     def expired(self, now: float) -> tuple[Entitlement, ...]:
         """Return the entitlements that no longer count."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
 import re
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
@@ -10,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BEARER: Final = b"bearer "
+_BASIC: Final = b"basic "
+_SIGNED: Final = b"aws4-hmac-sha256"
+_PROTOCOL: Final = b"openai-insecure-api-key."
+# What Python strips from text: some servers do so with what stands in a header.
+_BLANKS: Final = b" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0"
+_AS_SPACES: Final = bytes.maketrans(_BLANKS, b" " * len(_BLANKS))
+_CREDENTIAL: Final = re.compile(rb"Credential=(?:Bearer\s+)?([^/\s,]+)")
 _SCHEMES: Final = re.compile(rb"(?:bearer|basic) +", re.IGNORECASE)
 _BARE_SCHEMES: Final = frozenset({b"bearer", b"basic"})
 
@@ -21,12 +30,19 @@ def credential(value: bytes) -> bytes:
     once or everywhere. If one key had several ids, its owner could leave a verdict behind by
     spelling it anew; so the words are taken off wherever they stand.
     """
-    value = value.strip()
+    value = value.strip(_BLANKS)
     if value[:7].lower() == _BEARER and value.count(b" ") == 1:
-        return value[7:]
+        return value[7:].strip(_BLANKS)
+    value = value.translate(_AS_SPACES)
     if b" " in value:
-        value = b" ".join(_SCHEMES.sub(b"", value).split())
+        value = _without_scheme(value)
     return b"" if value.lower() in _BARE_SCHEMES else value
+
+
+def protocol_credential(value: bytes) -> bytes:
+    """Return the key among the subprotocols that a browser offers for a websocket."""
+    offered = (protocol.strip(_BLANKS) for protocol in value.split(b","))
+    return next((it[len(_PROTOCOL) :] for it in offered if it.startswith(_PROTOCOL)), b"")
 
 
 def query_pattern(names: Iterable[str]) -> re.Pattern[bytes] | None:
@@ -42,6 +58,33 @@ def query_values(pattern: re.Pattern[bytes], query: bytes) -> list[bytes]:
     """Return the first and the last value found in a query string; servers take either."""
     found = pattern.findall(query)
     return [unquote_to_bytes(value.replace(b"+", b" ")) for value in found[:1] + found[1:][-1:]]
+
+
+def _without_scheme(value: bytes) -> bytes:
+    """Return what stands behind a scheme, or in a signature (AWS Signature Version 4)."""
+    lower = value.lower()
+    if lower.startswith(_SIGNED):
+        found = sorted(_CREDENTIAL.finditer(value), key=_is_plain)
+        return found[0][1] if found else value
+    if lower.startswith(_BASIC):
+        return _canonical(value[len(_BASIC) :])
+    return b" ".join(_SCHEMES.sub(b"", value).split())
+
+
+def _is_plain(found: re.Match[bytes]) -> bool:
+    """Put a key that is named as a bearer's before all others, as LiteLLM does."""
+    return b" " not in found[0]
+
+
+def _canonical(value: bytes) -> bytes:
+    """Return a user and his password in the one way to write them, anything else as it is."""
+    try:
+        decoded = b64decode(value)
+    except binascii.Error:
+        decoded = b""
+    if b":" in decoded and decoded.isascii() and decoded.decode().isprintable():
+        return b64encode(decoded)
+    return b" ".join(_SCHEMES.sub(b"", value).split())
 
 
 def _spellings(byte: int) -> bytes:

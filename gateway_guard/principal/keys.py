@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_guard.exceptions import ConfigurationError
+from gateway_guard.principal.claims import Claims
 from gateway_guard.principal.credentials import credential
-from gateway_guard.principal.ids import SubjectKind, subject_id
+from gateway_guard.principal.ids import SubjectIds, SubjectKind
 from gateway_guard.settings import deployment_secret, secret_survives
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def key_id_of(line: bytes, settings: Settings) -> str:
-    """Return the id of a raw key that was read with the line break at its end.
+    """Return the id of a raw key, or of whom a token names, read with the line break at its end.
 
     Raises:
         ConfigurationError: there is no key, or no secret under which the guard would give the
@@ -29,4 +30,6 @@ def key_id_of(line: bytes, settings: Settings) -> str:
     if not key:
         message = "there is no key on the standard input"
         raise ConfigurationError(message, hint="pipe it in: it must not stand on a command line")
-    return subject_id(SubjectKind.KEY, key, secret=deployment_secret(settings)).hex()
+    ids, claim = SubjectIds(deployment_secret(settings)), settings.key_claim
+    claimed = Claims(claim, ids, 0).claimed(key) if claim else None
+    return (claimed or ids.make(SubjectKind.KEY, key)).hex()

@@ -143,6 +143,9 @@ def guarded_proxy(upstream: str, options: ProxyOptions) -> Starlette:
 
     """
     settings = load_settings()
+    if "duplicate_keys" not in settings.model_fields_set:
+        # Nobody knows with what the upstream reads.
+        settings = settings.model_copy(update={"duplicate_keys": "both"})
     options = replace(options, trusted_proxies=settings.trusted_proxies)
 
     def guard(inner: ASGIApp) -> ASGIApp:

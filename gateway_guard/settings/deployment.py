@@ -43,7 +43,14 @@ def deployment_secret(settings: Settings) -> bytes:
         material = _keep(settings.state_dir / "secret", token_hex(_SECRET_BYTES)).encode()
     else:
         return _secret_of_this_process()
-    return blake2b(material, digest_size=_SECRET_BYTES, person=_PERSON).digest()
+    return _derived(material)
+
+
+def previous_secret(settings: Settings) -> bytes | None:
+    """Return the 32 bytes that keyed every hash before ``SECRET`` was changed, if it was."""
+    if settings.secret_previous is None:
+        return None
+    return _derived(settings.secret_previous.get_secret_value().encode("utf-8", "surrogatepass"))
 
 
 def secret_survives(settings: Settings) -> bool:
@@ -67,6 +74,10 @@ def first_started_at(settings: Settings, now: float) -> float:
     if not _INSTANT.fullmatch(text):
         raise _damaged(path)
     return min(float(text), now)
+
+
+def _derived(material: bytes) -> bytes:
+    return blake2b(material, digest_size=_SECRET_BYTES, person=_PERSON).digest()
 
 
 @cache

@@ -24,6 +24,33 @@ if TYPE_CHECKING:
 Network = IPv4Network | IPv6Network
 UNIX: Final = "unix"
 
+# In the order in which each upstream looks for the key: the first one that is there counts.
+KEY_SOURCE_PRESETS: Final = {
+    "default": (
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "?key",
+        "sec-websocket-protocol",
+    ),
+    "litellm": (
+        "x-litellm-api-key",
+        "authorization",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "ocp-apim-subscription-key",
+        "?key",
+        "litellm_user_api_key",
+        "sec-websocket-protocol",
+    ),
+    "openai": ("authorization", "sec-websocket-protocol"),
+    "azure": ("api-key", "authorization", "ocp-apim-subscription-key", "?api-key"),
+    "anthropic": ("x-api-key", "authorization"),
+    "gemini": ("x-goog-api-key", "?key", "authorization"),
+}
+
 _TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _KEY_SOURCE: Final = re.compile(r"\?[A-Za-z0-9_.~-]+|" + _TOKEN.pattern)
 _IMPORTABLE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -32,6 +59,7 @@ _JITTER_SWITCH: Final = {"on": 0.1, "true": 0.1, "yes": 0.1, "off": 0.0, "false"
 _STEPS: Final = ("slow", "slower", "slowest")
 _FASTEST: Final = 6_000.0
 _LONGEST_CONTACT: Final = 200
+_LONGEST_CLAIM: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +72,17 @@ class Kind:
 
 
 def _parse_key_sources(value: object) -> tuple[str, ...]:
-    """Return header names in lower case, and query parameters with their question mark."""
-    entries = parse_list(value)
-    sources = tuple(entry if entry[0] == "?" else entry.lower() for entry in entries)
+    """Return header names in lower case, and query parameters with their question mark.
+
+    A preset stands for what it lists; what was listed before it keeps its place.
+    """
+    entries = [entry if entry[0] == "?" else entry.lower() for entry in parse_list(value)]
+    listed = [KEY_SOURCE_PRESETS.get(entry, (entry,)) for entry in entries]
+    sources = tuple(dict.fromkeys(source for sources in listed for source in sources))
     strange = [source for source in sources if not _KEY_SOURCE.fullmatch(source)]
-    if strange or not sources or len(set(sources)) < len(sources):
-        message = "not a list of distinct header names and ?parameters"
+    if strange or not sources or len(set(entries)) < len(entries):
+        presets = ", ".join(KEY_SOURCE_PRESETS)
+        message = f"not a list of distinct header names, ?parameters and presets ({presets})"
         raise ValueError(message)
     return sources
 
@@ -119,6 +152,17 @@ def _parse_contact(value: object) -> str:
     return text
 
 
+def _parse_claim(value: object) -> str | None:
+    """Return the name of a claim."""
+    if value is None:
+        return None
+    name = str(value).strip()
+    if not name.isprintable() or not 0 < len(name) <= _LONGEST_CLAIM:
+        message = "not the name of a claim"
+        raise ValueError(message)
+    return name
+
+
 def _join(entries: tuple[object, ...]) -> str:
     """Write a list as it is read."""
     return ",".join(f"{entry:g}" if isinstance(entry, float) else str(entry) for entry in entries)
@@ -148,7 +192,7 @@ Jitter = Annotated[
 KeySources = Annotated[
     tuple[str, ...],
     BeforeValidator(_parse_key_sources),
-    Kind("comma list", "write it like authorization,x-api-key,?key", _join),
+    Kind("comma list", "write it like authorization,x-api-key,?key or litellm", _join),
 ]
 Importable = Annotated[
     str | None,
@@ -169,6 +213,11 @@ HeaderName = Annotated[
     str | None,
     BeforeValidator(_parse_header_name),
     Kind("header", "write it like x-organisation"),
+]
+ClaimName = Annotated[
+    str | None,
+    BeforeValidator(_parse_claim),
+    Kind("claim", "write it like sub"),
 ]
 Contact = Annotated[
     str,

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway_guard.settings.environment import PREFIX, Environment
 from gateway_guard.settings.fields import (
+    KEY_SOURCE_PRESETS,
+    ClaimName,
     Contact,
     Count,
     Duration,
@@ -59,6 +61,10 @@ class Settings(BaseSettings):
         description="keys every hash; without one it is made once and kept in the state directory, "
         "or for the process's life",
     )
+    secret_previous: SecretStr | None = Field(
+        default=None,
+        description="the secret before the last change: what is known of a key under it goes on",
+    )
     state_dir: Path | None = Field(
         default=None, description="directory for what must survive a restart"
     )
@@ -69,13 +75,21 @@ class Settings(BaseSettings):
         default=parse_duration("2s"), description="how often to look whether the policy has changed"
     )
     key_sources: KeySources = Field(
-        default=("authorization", "x-api-key", "api-key", "x-goog-api-key", "?key"),
-        description="headers and `?parameters` that carry a caller's key, the most trusted first",
+        default=KEY_SOURCE_PRESETS["default"],
+        description="headers and `?parameters` that carry a caller's key, in the order in which "
+        "the upstream looks for it; or whose order that is: `litellm`, `openai`, `azure`, "
+        "`anthropic`, `gemini`",
     )
     keys: Literal["use", "ignore"] = Field(
         default="use",
         description="`ignore` where the upstream accepts any key: callers are told apart by "
         "network alone",
+    )
+    key_claim: ClaimName = Field(
+        default=None,
+        description="claim by which callers with short-lived tokens (JWT) are told apart, like "
+        "`sub`; believed once the upstream has accepted the token, so it must verify them on every "
+        "path",
     )
     trusted_proxies: Networks = Field(
         default=(),
@@ -94,6 +108,11 @@ class Settings(BaseSettings):
     )
     unparsed: Literal["observe", "refuse"] = Field(
         default="observe", description="what becomes of bodies that no parser understands"
+    )
+    duplicate_keys: Literal["last", "first", "both"] = Field(
+        default="last",
+        description="which value the upstream takes of a name that stands twice in a JSON object: "
+        "all Python parsers take the last; `both`, which `serve` takes, where that is not known",
     )
     buffer_memory: Size = Field(
         default=parse_size("128MiB"), description="bound of all request bodies held at one time"
@@ -170,19 +189,36 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """Refuse values that are sound alone and not together."""
-        for wrong, complaint in self._contradictions():
+        for wrong, complaint in (*self._contradictions_of_keys(), *self._contradictions()):
             if wrong:
                 raise ValueError(complaint)
         return self
 
-    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
-        """Return what must not be, each with the sentence that says so."""
-        share = self.buffer_memory * self.buffer_unverified_share
+    def _contradictions_of_keys(self) -> tuple[tuple[bool, str], ...]:
+        """Return what must not be of secrets and keys, each with the sentence that says so."""
         return (
             (
                 self.secret is not None and not self.secret.get_secret_value(),
                 f"{PREFIX}SECRET is empty: any text will do",
             ),
+            (
+                self.secret_previous is not None and not self.secret_previous.get_secret_value(),
+                f"{PREFIX}SECRET_PREVIOUS is empty: leave it out once nothing old is left",
+            ),
+            (
+                self.secret_previous is not None and self.secret in {None, self.secret_previous},
+                f"{PREFIX}SECRET_PREVIOUS is what {PREFIX}SECRET was before: set both",
+            ),
+            (
+                self.key_claim is not None and self.keys == "ignore",
+                f"{PREFIX}KEY_CLAIM reads keys, which {PREFIX}KEYS=ignore does not",
+            ),
+        )
+
+    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
+        """Return what must not be, each with the sentence that says so."""
+        share = self.buffer_memory * self.buffer_unverified_share
+        return (
             (
                 not self.watch_logit <= self.throttle_logit <= self.block_logit,
                 f"{PREFIX}WATCH_LOGIT, THROTTLE_LOGIT and BLOCK_LOGIT must rise in this order",

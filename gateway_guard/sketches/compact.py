@@ -5,7 +5,14 @@ Both are bounded by construction. Neither stores anything but keyed hashes and i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Generic, TypeVar
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+T = TypeVar("T")
 
 _WAYS = 8
 _LATEST = (1 << 32) - 1
@@ -93,6 +100,21 @@ class TwoPaneSet:
         """Return the number of hashes kept."""
         return len(self._newer) + len(self._older)
 
+    @property
+    def panes(self) -> tuple[set[int], set[int]]:
+        """Return the newer and the older pane, for many questions before the next addition."""
+        return self._newer, self._older
+
+    def update(self, hashes: Collection[int], at: float) -> None:
+        """Remember hashes; ``at`` is monotonic seconds."""
+        turned_at = self._turned_at
+        is_young = turned_at is not None and at - turned_at < self._pane_seconds
+        if is_young and len(self._newer) + len(hashes) < self._pane_capacity:
+            self._newer.update(hashes)
+            return
+        for hash_ in hashes:
+            self.add(hash_, at)
+
     def add(self, hash_: int, at: float) -> None:
         """Remember a hash; ``at`` is monotonic seconds."""
         age = 0.0 if self._turned_at is None else at - self._turned_at
@@ -107,3 +129,35 @@ class TwoPaneSet:
 
     def _is_full_without(self, hash_: int) -> bool:
         return len(self._newer) >= self._pane_capacity and hash_ not in self._newer
+
+
+class TwoPaneMap(Generic[T]):
+    """A map of 64-bit hashes in two panes: when one is full, the older one is forgotten.
+
+    What is asked for moves into the newer pane, so what is used stays.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        """Bound the map to ``capacity`` entries in two panes, at least one each."""
+        self._pane_capacity = max(1, capacity // 2)
+        self._newer: dict[int, T] = {}
+        self._older: dict[int, T] = {}
+
+    def __len__(self) -> int:
+        """Return the number of entries kept."""
+        return len(self._newer) + len(self._older)
+
+    def __setitem__(self, hash_: int, value: T) -> None:
+        """Keep a value."""
+        if len(self._newer) >= self._pane_capacity and hash_ not in self._newer:
+            self._older, self._newer = self._newer, {}
+        self._newer[hash_] = value
+
+    def get(self, hash_: int) -> T | None:
+        """Return the value of a hash, ``None`` where none is kept."""
+        value = self._newer.get(hash_)
+        if value is None and self._older:
+            value = self._older.pop(hash_, None)
+            if value is not None:
+                self[hash_] = value
+        return value
