@@ -221,7 +221,8 @@ class SubjectTable:
         if subject.row >= 0:
             row = self.slab.rows[subject.row : subject.row + 1]
             elapsed = now.steady - float(row["updated_at"][0])
-            if len(unread) * _SMALL_PART < subject.exchanges:
+            count = sum([held.answers * held.weight for held in unread])
+            if count * _SMALL_PART < subject.exchanges:
                 return row, elapsed
         if not unread:
             return row, elapsed

@@ -15,14 +15,16 @@ from gateway_guard.buffers import BufferBudget
 from gateway_guard.deadlines import Deadlines
 from gateway_guard.dialects import dialect_for
 from gateway_guard.enforcement import Pacing
-from gateway_guard.engine import Engine, Rules
+from gateway_guard.engine import Engine
 from gateway_guard.instrumentation import Contained, Instrumentation
 from gateway_guard.memory import Memory, derived
 from gateway_guard.policy import PolicyFile
+from gateway_guard.powers import Rules
 from gateway_guard.principal import PrincipalReader
 from gateway_guard.settings import deployment_secret, first_started_at, previous_secret
 from gateway_guard.subjects import MINIMUM_SAMPLE
 from gateway_guard.timeline import Timeline
+from gateway_guard.uploads import Uploads
 from gateway_guard.verdict import Ladder, jitter
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 THROTTLE_SAMPLE = 12.0
 BLOCK_SAMPLE = 40.0
 _JITTERED_SAMPLE = 10.0  # exchanges that a jitter of 1.0 moves the smallest samples by
+_PART_OF_FILES = 32  # of the memory, for what was read of files for batches
 _NETWORKS_KEPT = 4096
 _REFUSALS_KEPT_SECONDS = 600.0
 _FEW_REFUSALS = 5
@@ -46,6 +49,7 @@ _EVENTS_AN_EXCHANGE = 2
 _ROUTES = (
     *("/chat/completions", "/messages", "/responses", "/completions", "/embeddings"),
     *(":generateContent", ":streamGenerateContent", "/interactions", "/converse", "/invoke"),
+    *("/messages/batches", "/batches", ":batchGenerateContent", "/files"),
     *("/converse-stream", "/invoke-with-response-stream", ":rawPredict", ":streamRawPredict"),
     *("/v1/chat", "/v2/chat", "/api/chat", "/api/generate"),
 )
@@ -92,6 +96,12 @@ class Guard:
         self.digest_key = derived(secret, b"history")
         self.budget = BufferBudget(
             settings.buffer_memory, settings.buffer_unverified_share, settings.max_body
+        )
+        self.uploads = Uploads(
+            self.engine,
+            self.timeline,
+            derived(secret, b"files"),
+            settings.memory // _PART_OF_FILES,
         )
         self._refused: TTLCache[bytes, int] = TTLCache(
             _NETWORKS_KEPT, _REFUSALS_KEPT_SECONDS, timer=timer

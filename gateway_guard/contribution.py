@@ -57,6 +57,7 @@ _TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
 _BOLD = frozenset({Cue.SYNTHESIS, Cue.EXTRACTION})
 _NEAR_THE_CEILING = 0.5
 _MOST_EXPECTED_CHARS = 4096
+_ASSUMED_CHARS = 1024
 _WRAPPER_WEIGHT = 0.4
 # The constant part of a text asks too, but not for something new each time.
 
@@ -66,7 +67,8 @@ class Contribution(msgspec.Struct, gc=False):
 
     ``single`` says that none of its claimed history was observed; ``young`` that its key is.
     ``answer`` is ``None`` until the answer was seen; until then ``settled_at`` is the instant of
-    admission. ``windows`` and ``measured`` keep what was packed of the rest.
+    admission. The answer of a ``deferred`` one is never seen. ``windows`` and ``measured`` keep
+    what was packed of the rest.
     """
 
     features: Features
@@ -81,6 +83,7 @@ class Contribution(msgspec.Struct, gc=False):
     place_hashes: tuple[int, int]
     settled_at: Instant
     answer: Answer | None = None
+    deferred: bool = False
     windows: recurrence.Windows | None = None
     measured: tuple[Answer | None, bytes] | None = None
 
@@ -100,6 +103,22 @@ def expecting(item: Contribution) -> Contribution:
         return item
     answer = Answer(output_chars=min(budget, _MOST_EXPECTED_CHARS))
     return msgspec.structs.replace(item, answer=answer, measured=None)
+
+
+def assuming(item: Contribution) -> Contribution:
+    """Return a deferred contribution with the answer that it seems to be made for.
+
+    A large budget alone is no sign, as many set one for answers of a word: it is one for thinking,
+    or with wording that asks for reasoning. What shows no sign is taken for a short answer.
+    """
+    sampling, families = item.sampling, {hit.family for hit in item.features.hits}
+    near = measures.ceiling(sampling) >= _NEAR_THE_CEILING and families
+    thinks = measures.thinking(sampling) >= _NEAR_THE_CEILING and sampling.thinking_tokens
+    chars = 0
+    if item.single and not item.tools and (families & _BOLD or near or thinks):
+        budget = sampling.max_tokens or sampling.thinking_tokens or _ASSUMED_CHARS
+        chars = min(budget, _MOST_EXPECTED_CHARS)
+    return msgspec.structs.replace(item, answer=Answer(output_chars=chars), measured=None)
 
 
 class Share(NamedTuple):

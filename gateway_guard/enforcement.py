@@ -139,13 +139,15 @@ class Pacing(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, frozen=True):
     """One request as the operator's policy sees it: the most it may suffer, and which terms apply.
 
-    Where no terms apply it is at most watched.
+    Where no terms apply it is at most watched. A batch has many ``exchanges`` at once: a throttle
+    lets it pass if they are no more than a minute's.
     """
 
     key_id: str
     ceiling: Action
     terms: Terms | None
     now: Instant
+    exchanges: float = 1.0
 
 
 def decide(verdicts: Sequence[Verdict], case: Case, pacing: Pacing, *, shadow: bool) -> Decision:
@@ -157,7 +159,7 @@ def decide(verdicts: Sequence[Verdict], case: Case, pacing: Pacing, *, shadow: b
     action = min(worst.action, ceiling)
     retry_after = None
     if action == Action.THROTTLE:
-        worst, action, retry_after = _paced(verdicts, worst, pacing, case.now, shadow=shadow)
+        worst, action, retry_after = _paced(verdicts, worst, pacing, case, shadow=shadow)
     refused = action > Action.THROTTLE or retry_after is not None
     return Decision(
         action=action,
@@ -183,32 +185,38 @@ def _until(standing: Standing, action: Action) -> float | None:
 
 
 def _paced(
-    verdicts: Sequence[Verdict], worst: Verdict, pacing: Pacing, now: Instant, *, shadow: bool
+    verdicts: Sequence[Verdict], worst: Verdict, pacing: Pacing, case: Case, *, shadow: bool
 ) -> tuple[Verdict, Action, float | None]:
     """Let the request pass only if every subject that throttles it has room for it.
 
     In shadow nobody is told to wait, so nobody can come too early.
     """
+    now, exchanges = case.now, case.exchanges
     throttling = [item for item in verdicts if item.action >= Action.THROTTLE]
     for item in throttling:
         if item.standing.penalty_until_at > now.wall:
             return item, Action.PENALTY, None
+    if exchanges > 1:
+        slowest = min(throttling, key=lambda item: pacing.rate(item.standing))
+        if exchanges > pacing.rate(slowest.standing):
+            return slowest, Action.THROTTLE, _MINUTE_SECONDS
     latest = max(throttling, key=lambda item: item.standing.paced_at)
     wait = latest.standing.paced_at - now.steady
     if wait <= 0.0:
         for item in throttling:
-            _admitted(item, pacing, now)
+            _admitted(item, pacing, case)
         return worst, Action.THROTTLE, None
     if not shadow and _too_early(latest.standing, wait, pacing, now):
         return latest, Action.PENALTY, None
     return latest, Action.THROTTLE, wait
 
 
-def _admitted(item: Verdict, pacing: Pacing, now: Instant) -> None:
+def _admitted(item: Verdict, pacing: Pacing, case: Case) -> None:
     """Move the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371)."""
     standing = item.standing
-    standing.above += 1
-    standing.paced_at = max(now.steady, standing.paced_at) + pacing.interval_seconds(item)
+    standing.above += int(case.exchanges)
+    begin = max(case.now.steady, standing.paced_at)
+    standing.paced_at = begin + case.exchanges * pacing.interval_seconds(item)
 
 
 def _too_early(standing: Standing, wait: float, pacing: Pacing, now: Instant) -> bool:

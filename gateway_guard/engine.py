@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway_guard import enforcement
 from gateway_guard.actions import Action
-from gateway_guard.assessment import Assessment
 from gateway_guard.backlog import Backlog
-from gateway_guard.enforcement import Case, Decision, Pacing, Verdict, described, refusing
+from gateway_guard.enforcement import Case, Decision, Verdict, described, refusing
 from gateway_guard.instrumentation import Contained
 from gateway_guard.opening import Opening
 from gateway_guard.pending import PendingRecords, Ticket
-from gateway_guard.powers import Powers
+from gateway_guard.powers import Powers, Rules
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Slot
 from gateway_guard.verdict import lapse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gateway_guard.awaited import Fetch
+    from gateway_guard.elements import Element
     from gateway_guard.exchange import Exchange, Outcome
+    from gateway_guard.features.survey import Known
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.policy import Policy, Terms
@@ -33,19 +35,6 @@ if TYPE_CHECKING:
 
 _NEARLY_DUE = 2  # what is half due is scored with what is due, so that counting is done for both
 _OK, _REDIRECT, _UNAUTHORIZED, _FORBIDDEN = 200, 300, 401, 403
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """What a deployment decides once: how subjects are scored and paced, what holds how long."""
-
-    assessment: Assessment
-    pacing: Pacing
-    warm_at: float
-    aged_at: float
-    young_seconds: float
-    answer_timeout_seconds: float
-    read_budget: int
-    shadow: bool
 
 
 class Engine:
@@ -99,10 +88,30 @@ class Engine:
                 verdicts.append(Verdict(SubjectKind.KEY, key, standing, most))
         return verdicts
 
-    def admit(self, principal: Principal, exchange: Exchange, path: str, now: Instant) -> Ticket:
-        """Open a pending record, score the subjects that are due and decide what is done."""
+    def read_ahead(
+        self, principal: Principal, exchange: Exchange, known: Known, now: Instant
+    ) -> Element:
+        """Read an exchange of a file that a batch may name later; nothing of it counts yet."""
+        return self._opening.read_ahead(principal, exchange, known, now)
+
+    def admit(
+        self,
+        principal: Principal,
+        exchange: Exchange,
+        path: str,
+        now: Instant,
+        elements: Sequence[Element] = (),
+    ) -> Ticket:
+        """Open a pending record, score the subjects that are due and decide what is done.
+
+        Where there are ``elements``, the request stands for those, and its own exchange for none.
+        """
+        if elements:
+            model, times = elements[0].model, sum([element.times for element in elements])
+            exchange = msgspec.structs.replace(exchange, model=model, times=times)
         terms = self._policy().terms_for(exchange.model, path)
-        ticket = self._begin(principal, exchange, terms, now)
+        parts: Sequence[Exchange | Element] = elements or (exchange, *exchange.others)
+        ticket = self._opening.begin(principal, parts, terms, now)
         self._pending.expect(ticket)
         self._backlog.admitted(ticket, exchange.body_bytes)
         if ticket.due or self._backlog.full or self.memory.standings.by_content:
@@ -110,23 +119,12 @@ class Engine:
         elif self._backlog.heavy:
             self._backlog.catch_up()
         verdicts = self._verdicts(ticket, now)
-        decision = self._decided(verdicts, principal, exchange.end_user, terms, now)
+        decision = self._decided(verdicts, principal, exchange, terms, now)
         ticket.decision = self._record(decision, verdicts, now)
         for other in ticket.others:
             other.decision = decision
         if decision.refused:
             self._drop(ticket, Slot.REFUSED)
-        return ticket
-
-    def _begin(
-        self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
-    ) -> Ticket:
-        """Open the record of a request: of its exchange, and of all others where it has several."""
-        begin = self._opening.begin
-        ticket = begin(principal, exchange, terms, now)
-        if exchange.others:
-            ticket.others = tuple(begin(principal, one, terms, now) for one in exchange.others)
-            ticket.due = ticket.due or any(other.due for other in ticket.others)
         return ticket
 
     def start(self, ticket: Ticket, status: int, now: Instant) -> None:
@@ -151,7 +149,7 @@ class Engine:
             self._pending.close(ticket)
             self._backlog.answered(ticket, outcome, now)
             label = "placed" if ticket.adds else "committed"
-            self.instruments.count("exchanges", label, 1 + len(ticket.others))
+            self.instruments.count("exchanges", label, ticket.count)
         elif status == _UNAUTHORIZED:
             if self.memory.first_at(ticket.key.id) is not None:
                 self.memory.revoked[ticket.key.id] = True
@@ -224,17 +222,19 @@ class Engine:
         self,
         verdicts: list[Verdict],
         principal: Principal,
-        end_user: str | None,
+        asked: Exchange | None,
         terms: Terms | None,
         now: Instant,
     ) -> Decision:
         if not verdicts:
             return Decision(key_id=principal.key_id)
+        end_user = None if asked is None else asked.end_user
         case = Case(
             key_id=principal.key_id,
             ceiling=self._policy().ceiling(principal, end_user, now.wall),
             terms=terms,
             now=now,
+            exchanges=1.0 if asked is None else _size(asked),
         )
         return enforcement.decide(verdicts, case, self.rules.pacing, shadow=self.rules.shadow)
 
@@ -280,4 +280,13 @@ class Engine:
         self._pending.close(ticket)
         self._backlog.dropped(ticket, slot)
         label = slot.name.lower() if slot else label
-        self.instruments.count("exchanges", label, 1 + len(ticket.others))
+        self.instruments.count("exchanges", label, ticket.count)
+
+
+def _size(asked: Exchange) -> float:
+    """Return how many exchanges a request is for who is throttled; who knows of a batch unread."""
+    if not asked.batch:
+        return 1.0
+    if asked.file and asked.times == 1:
+        return inf
+    return asked.times + sum([other.times for other in asked.others])

@@ -108,7 +108,7 @@ class Answered(OfExchange):
         ticket, steady = self.ticket, self._at.steady
         hashes: tuple[int, ...] = ()
         if ticket.surveyed is not None:
-            hashes = ticket.surveyed.draft.text_hashes
+            hashes = ticket.surveyed.text_hashes
         elif ticket.contribution is not None:
             hashes = ticket.contribution.features.text_hashes
         memory.history.remember_texts(ticket.key_hash, hashes, steady)
@@ -123,7 +123,9 @@ class Answered(OfExchange):
         item = ticket.contribution
         if item is not None:
             memory.history.remember_hits(item.key_hash, item.features.new_hits)
-            item.answer, item.settled_at = self.answer, self._at
+            item.settled_at = self._at
+            if not item.deferred:
+                item.answer = self.answer
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
         if self._adds():
             self._put(memory)

@@ -60,7 +60,10 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
 
     ``others`` are further exchanges of the same request, such as the other prompts of a list:
     ``MOST_OTHERS`` at most, none of which has others or a size of its own. The last one stands for
-    all that are left, their texts joined and their answers added up.
+    all that are left, their texts joined and their answers added up. Of a batch those that were
+    drawn are here, and ``times`` says for how many of its exchanges each stands. ``file`` is the id
+    of the file that holds the exchanges of this request, as the upstream gave it; ``batch`` says
+    that they are answered later, all of them.
 
     ``place`` is the id of a thread or conversation that the upstream keeps; what ``adds`` puts
     texts there, or in a new one, and asks for no answer.
@@ -78,6 +81,9 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     others: tuple[Exchange, ...] = ()
     place: str | None = None
     adds: bool = False
+    times: int = 1
+    file: str = ""
+    batch: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_guard.dialects import decoder_for
+from gateway_guard.dialects.silence import SilentReader
 from gateway_guard.exchange import Answer, Outcome
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Observation:
         answer is read later.
         """
         reader, answer, unread = self._reader, None, None
+        if isinstance(reader, SilentReader):
+            return Outcome(self.status, self.completed)
         if reader is not None and reader.held_bytes <= _MOST_PUT_OFF_BYTES:
             unread = reader.finish
         elif reader is not None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_guard import pending
-from gateway_guard.contribution import Contribution
+from gateway_guard.contribution import assuming
+from gateway_guard.elements import Element, slimmed
+from gateway_guard.exchange import Exchange
 from gateway_guard.features import FeatureReader
 from gateway_guard.lots import Lots
 from gateway_guard.pending import Surveyed, Ticket
@@ -26,8 +28,8 @@ from gateway_guard.subjects import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway_guard.exchange import Exchange
-    from gateway_guard.features import Features
+    from gateway_guard.features import Anchors, Draft, Features
+    from gateway_guard.features.survey import Known
     from gateway_guard.memory import Memory
     from gateway_guard.policy import Terms
     from gateway_guard.powers import Powers
@@ -54,9 +56,66 @@ class Opening:
         self._sightings: dict[bytes, int] = {}
 
     def begin(
-        self, principal: Principal, exchange: Exchange, terms: Terms | None, now: Instant
+        self,
+        principal: Principal,
+        parts: Sequence[Exchange | Element],
+        terms: Terms | None,
+        now: Instant,
     ) -> Ticket:
-        """Open the record of an exchange for the subjects that it speaks for at first sight."""
+        """Open the record of a request for the subjects that it speaks for at first sight.
+
+        That of its first exchange has those of all others, where it has several.
+        """
+        tickets = [self._begin(principal, part, now) for part in parts]
+        if len(tickets) > 1:
+            pending.find_lone(tickets)
+        deferred = isinstance(parts[0], Element) or parts[0].batch
+        for ticket in tickets:
+            ticket.terms, ticket.deferred = terms, deferred
+            self._sight(ticket, now)
+        first = tickets[0]
+        if len(tickets) > 1:
+            first.others = tuple(tickets[1:])
+            first.due = any(ticket.due for ticket in tickets)
+        return first
+
+    def _begin(self, principal: Principal, part: Exchange | Element, now: Instant) -> Ticket:
+        if isinstance(part, Exchange):
+            return self._open(principal, part, self._reader.anchors(part), now)
+        exchange = Exchange("", part.model, (), part.sampling, times=part.times)
+        ticket = self._open(principal, exchange, part.features.anchors, now)
+        ticket.exchange = None
+        if part.end_user is not None:
+            ticket.ids.append((SubjectKind.END_USER, part.end_user))
+        seen = (part.sampling, part.single, part.claimed, part.streamed, part.tools)
+        ticket.surveyed = Surveyed(None, *seen, part.features)
+        return ticket
+
+    def read_ahead(
+        self, principal: Principal, exchange: Exchange, known: Known, now: Instant
+    ) -> Element:
+        """Read an exchange that is not asked for yet; ``known`` as ``FeatureReader`` has it."""
+        reader, end_user = self._reader, None
+        draft = reader.survey(exchange, known, reader.anchors(exchange))
+        reader.read_drafts([draft])
+        seen = self._seen(exchange, hash_of(principal.claimed or principal.key), draft, now.steady)
+        if exchange.end_user is not None:
+            name = exchange.end_user.encode("utf-8", "surrogatepass")
+            end_user = self._ids.make(SubjectKind.END_USER, principal.key, name)
+        return Element(
+            model=exchange.model,
+            sampling=exchange.sampling,
+            features=slimmed(reader.features(draft, known)),
+            single=seen.single,
+            claimed=seen.claimed,
+            streamed=seen.streamed,
+            tools=seen.tools,
+            end_user=end_user,
+        )
+
+    def _open(
+        self, principal: Principal, exchange: Exchange, anchors: Anchors, now: Instant
+    ) -> Ticket:
         memory = self._memory
         first_at = memory.first_at(principal.key)
         key = self._key(principal, known=first_at is not None)
@@ -64,8 +123,7 @@ class Opening:
         # What is known of whom a token names may be read before an upstream has accepted it.
         since_at = first_at if claimed is None else memory.first_at(claimed)
         key_hash = hash_of(claimed or key.id)
-        anchors = self._reader.anchors(exchange)
-        ticket = Ticket(
+        return Ticket(
             principal=principal,
             exchange=exchange,
             anchors=anchors,
@@ -76,14 +134,11 @@ class Opening:
             answers=max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED)),
             verified=first_at is not None and principal.key not in memory.revoked,
             young=self._powers.young(key_hash, since_at, now),
-            terms=terms,
             place=None if exchange.place is None else self._place(key_hash, exchange.place),
             adds=exchange.adds,
+            weight=exchange.times,
+            times=exchange.times,
         )
-        self._sight(ticket, now)
-        if key.quiet and not ticket.due and not ticket.adds:
-            ticket.weight = self._lots.draw(ticket, exchange)
-        return ticket
 
     def _place(self, key_hash: int, name: str) -> int:
         return self._memory.history.place(key_hash, name)
@@ -93,7 +148,7 @@ class Opening:
         for part in (ticket, *ticket.others):
             former, owner = part.key, self._memory.subjects.find(_KEY, claimed, claimed)
             part.key, part.ids[0] = owner, (_KEY, claimed)
-            owner.fresh += part.answers
+            owner.fresh += part.answers * part.times
             pending.move(part, former, owner)
 
     def _key(self, principal: Principal, *, known: bool) -> Subject:
@@ -109,23 +164,32 @@ class Opening:
         are a reason to read them.
         """
         get, known, sightings = self._memory.subjects.get, ticket.known, self._sightings
+        lone, answers = ticket.lone, ticket.answers
         for kind, id_ in ticket.ids:  # grows on the way
             if kind is _TEMPLATE:
                 self._suspect(id_, ticket, now)
             subject = get(id_)
+            seen = answers if id_ in lone else answers * ticket.times
             if subject is not None:
                 known.append(subject)
-                subject.fresh += ticket.answers
+                subject.fresh += seen
                 ticket.due = ticket.due or subject.fresh >= subject.urgent
             else:
-                count = sightings[id_] = sightings.get(id_, 0) + ticket.answers
+                count = sightings[id_] = sightings.get(id_, 0) + seen
                 ticket.due = ticket.due or count >= _SIGHTINGS_AT_ONCE
+        exchange = ticket.exchange
+        if exchange is None or ticket.due or ticket.adds or ticket.times > 1:
+            return
+        if ticket.key.quiet:
+            ticket.weight = self._lots.draw(ticket, exchange)
 
     def _suspect(self, template: bytes, ticket: Ticket, now: Instant) -> None:
         """Have a key answer for its own requests with a template that is suspected."""
         if self._powers.suspected_in_key(template, ticket, now):
             inner = template_in_key_id(template, ticket.key.id)
             ticket.ids.append((SubjectKind.TEMPLATE_IN_KEY, inner))
+            if template in ticket.lone:
+                ticket.lone |= {inner}
 
     def survey(self, ticket: Ticket) -> None:
         """Look at the texts of an exchange, and at the history that it shows; let it go then."""
@@ -137,11 +201,15 @@ class Opening:
         ticket.asked = history.question(exchange)
         if not ticket.weight:
             return
+        draft = self._reader.survey(exchange, history.known(key_hash), ticket.anchors)
+        ticket.surveyed = self._seen(exchange, key_hash, draft, ticket.admitted_at.steady)
+
+    def _seen(self, exchange: Exchange, key_hash: int, draft: Draft, at: float) -> Surveyed:
+        """Return what is kept of an exchange, and whether it goes on from what was served."""
         claimed = "assistant" in [turn.role for turn in exchange.turns]
-        at = ticket.admitted_at.steady
-        had_seconds = history.observed(key_hash, exchange, at) if claimed else None
-        ticket.surveyed = Surveyed(
-            draft=self._reader.survey(exchange, history.known(key_hash), ticket.anchors),
+        had_seconds = self._memory.history.observed(key_hash, exchange, at) if claimed else None
+        return Surveyed(
+            draft=draft,
             sampling=exchange.sampling,
             single=had_seconds is None or _unattended(exchange, had_seconds),
             claimed=claimed,
@@ -151,7 +219,8 @@ class Opening:
 
     def read(self, tickets: Sequence[Ticket]) -> None:
         """Read the texts of exchanges that were surveyed."""
-        self._reader.read_drafts([ticket.surveyed.draft for ticket in tickets if ticket.surveyed])
+        surveyed = [ticket.surveyed for ticket in tickets if ticket.surveyed]
+        self._reader.read_drafts([seen.draft for seen in surveyed if seen.draft])
 
     def hold(self, ticket: Ticket) -> None:
         """Hold an exchange whose texts were read in every subject that it speaks for."""
@@ -161,13 +230,22 @@ class Opening:
         if surveyed is None:
             return
         known = self._memory.history.known(ticket.key_hash)
-        features = self._with_placed(ticket, self._reader.features(surveyed.draft, known))
+        features = surveyed.features
+        if surveyed.draft is not None:
+            features = self._reader.features(surveyed.draft, known)
+        if features is None:
+            return
+        features = self._with_placed(ticket, features)
         content = self._content(features)
         if content is not None:
             template = content_template_id(content)
+            if ticket.times > 1 and self._memory.subjects.get(template) is None:
+                ticket.lone |= {template}
             ticket.ids.append((_TEMPLATE, template))
             self._suspect(template, ticket, ticket.admitted_at)
-        contribution = _contribution(ticket, surveyed, features)
+        contribution = pending.contribution_of(ticket, surveyed, features)
+        if ticket.deferred:
+            contribution = assuming(contribution)
         pending.hold(ticket, contribution, self._subjects(ticket))
 
     def _with_placed(self, ticket: Ticket, features: Features) -> Features:
@@ -189,7 +267,8 @@ class Opening:
         subjects += [find(kind, id_, owner) for kind, id_ in ticket.ids if id_ != owner]
         for subject in subjects:
             if subject not in known:
-                subject.fresh += ticket.answers
+                times = 1 if subject.id in ticket.lone else ticket.times
+                subject.fresh += ticket.answers * times
         return subjects
 
     def _content(self, features: Features) -> int | None:
@@ -202,23 +281,6 @@ class Opening:
         if system is not None and self._memory.subjects.admitted(system_template_id(system)):
             return None
         return self._memory.popularity.rarest(features.shingles)
-
-
-def _contribution(ticket: Ticket, surveyed: Surveyed, features: Features) -> Contribution:
-    principal = ticket.principal
-    return Contribution(
-        features=features,
-        sampling=surveyed.sampling,
-        single=surveyed.single,
-        claimed=surveyed.claimed,
-        young=ticket.young,
-        streamed=surveyed.streamed,
-        tools=surveyed.tools,
-        key=ticket.key.id,
-        key_hash=ticket.key_hash,
-        place_hashes=(hash_of(principal.network), hash_of(principal.client)),
-        settled_at=ticket.admitted_at,
-    )
 
 
 def _unattended(exchange: Exchange, had_seconds: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -13,28 +13,38 @@ from gateway_guard.exchange import Exchange
 from gateway_guard.features import Anchors
 from gateway_guard.policy import Terms
 from gateway_guard.principal import Principal
-from gateway_guard.subjects import PENDING_KEPT, Held, Subject, SubjectId
+from gateway_guard.subjects import PENDING_KEPT, Held, Subject, SubjectId, hash_of
 from gateway_guard.timeline import Instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gateway_guard.exchange import Sampling
-    from gateway_guard.features import Draft
+    from gateway_guard.features import Draft, Features
 
 _KEPT_IN_ALL = 65536
 _REFILL_RATIO = 5.0  # where arrivals know nothing of ends, one in six comes so soon after one
 
 
 class Surveyed(NamedTuple):
-    """What is kept of a request between the look at its texts and their reading."""
+    """What is kept of a request between the look at its texts and their reading.
 
-    draft: Draft
+    What was read before it was asked for has its ``features`` and no ``draft``.
+    """
+
+    draft: Draft | None
     sampling: Sampling
     single: bool
     claimed: bool
     streamed: bool
     tools: bool
+    features: Features | None = None
+
+    @property
+    def text_hashes(self) -> tuple[int, ...]:
+        """Return what identifies the texts of the request, the newest last."""
+        known = self.features if self.draft is None else self.draft
+        return () if known is None else known.text_hashes
 
 
 class Ticket(msgspec.Struct, eq=False, gc=False):
@@ -45,10 +55,12 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     and ``young`` say that the key was when the exchange was admitted, ``due`` that a score is. A
     look at its texts turns ``exchange`` into ``surveyed``, and their reading that into what it will
     contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
-    is for how many exchanges like it it was drawn to be read, 0 where it is passed over. ``others``
-    are the tickets of further exchanges of the same request, which share its fate. ``place`` is
-    where it finds texts that were put there before it, or ``adds`` its own. What is ``gone`` does
-    not count, and is not shown to scores any more.
+    is for how many exchanges like it it was drawn to be read, 0 where it is passed over; ``times``
+    how many of them are of the same request, save for the subjects in ``lone``. ``others`` are the
+    tickets of further exchanges of the same request, which share its fate; those of a batch are
+    ``deferred``: their answers come later. ``place`` is where it finds texts that were put there
+    before it, or ``adds`` its own. What is ``gone`` does not count, and is not shown to scores any
+    more.
     """
 
     principal: Principal
@@ -70,11 +82,19 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     decision: Decision = msgspec.field(default_factory=Decision)
     due: bool = False
     weight: int = 1
+    times: int = 1
+    lone: frozenset[bytes] = frozenset()
+    deferred: bool = False
     others: tuple[Ticket, ...] = ()
     open: bool = True
     gone: bool = False
     place: int | None = None
     adds: bool = False
+
+    @property
+    def count(self) -> int:
+        """Return how many exchanges the whole request holds."""
+        return self.times + sum([other.times for other in self.others])
 
 
 class PendingRecords:
@@ -109,15 +129,47 @@ class PendingRecords:
             yield ticket
 
 
+def find_lone(tickets: Sequence[Ticket]) -> None:
+    """Find what only one of the exchanges that were drawn of a batch has, other than its key.
+
+    It may be all that there is of it, so it counts once.
+    """
+    if all(ticket.times == 1 for ticket in tickets):
+        return
+    counts = Counter([id_ for ticket in tickets for _, id_ in ticket.ids])
+    for ticket in tickets:
+        ticket.lone = frozenset([id_ for _, id_ in ticket.ids if counts[id_] == 1])
+
+
+def contribution_of(ticket: Ticket, surveyed: Surveyed, features: Features) -> Contribution:
+    """Return what an exchange will contribute, as long as its answer has not been seen."""
+    principal = ticket.principal
+    return Contribution(
+        features=features,
+        sampling=surveyed.sampling,
+        single=surveyed.single,
+        claimed=surveyed.claimed,
+        young=ticket.young,
+        streamed=surveyed.streamed,
+        tools=surveyed.tools,
+        key=ticket.key.id,
+        key_hash=ticket.key_hash,
+        place_hashes=(hash_of(principal.network), hash_of(principal.client)),
+        settled_at=ticket.admitted_at,
+        deferred=ticket.deferred,
+    )
+
+
 def hold(ticket: Ticket, contribution: Contribution, subjects: Iterable[Subject]) -> None:
     """Note in each subject that an exchange is under way, as it stood when it was admitted."""
-    steady, answers, weight = ticket.admitted_at.steady, ticket.answers, ticket.weight
+    steady, answers, lone = ticket.admitted_at.steady, ticket.answers, ticket.lone
     ticket.contribution = contribution
     for subject in subjects:
         subject.inflight += 1
         since_end = steady - subject.ended_at
         refilled = since_end * _REFILL_RATIO <= steady - subject.admitted_at
         subject.admitted_at = steady
+        weight = 1 if subject.id in lone else ticket.weight
         held = Held(contribution, subject.inflight, refilled, answers, weight)
         ticket.shares.append((subject, held))
 

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gateway_guard.actions import Action
+from gateway_guard.assessment import Assessment
+from gateway_guard.enforcement import Pacing
 from gateway_guard.subjects import IMITABLE, POWERS, hash_of
 
 if TYPE_CHECKING:
@@ -16,6 +20,19 @@ if TYPE_CHECKING:
     from gateway_guard.standing import Standing
     from gateway_guard.subjects import SubjectId
     from gateway_guard.timeline import Instant
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What a deployment decides once: how subjects are scored and paced, what holds how long."""
+
+    assessment: Assessment
+    pacing: Pacing
+    warm_at: float
+    aged_at: float
+    young_seconds: float
+    answer_timeout_seconds: float
+    read_budget: int
+    shadow: bool
 
 
 class Powers:

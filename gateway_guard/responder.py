@@ -123,7 +123,14 @@ class Responder:
             elif ticket is not None and ticket.decision.refused:
                 await self._refuse(ticket.decision)
             else:
-                await self._app(self._scope, intake.replay, self._watch)
+                app = guard.uploads.around(
+                    self._app,
+                    self._path,
+                    self._fields,
+                    principal,
+                    lambda: HeldBody(guard.budget, caller, verified=self._verified),
+                )
+                await app(self._scope, intake.replay, self._watch)
         finally:
             self._settle()
             intake.let_go()
@@ -153,7 +160,8 @@ class Responder:
                 return Problem.UNPARSED
         now = guard.timeline.now()
         self._observation = Observation(dialect, guard.digest_key)
-        self._ticket = guard.engine.admit(self._principal, exchange, self._path, now)
+        elements = guard.uploads.find(exchange, self._principal)
+        self._ticket = guard.engine.admit(self._principal, exchange, self._path, now, elements)
         guard.background.flush_soon()
         return None
 

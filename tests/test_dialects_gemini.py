@@ -291,16 +291,16 @@ def test_each_request_of_a_batch_is_an_exchange(config: str, *, nested: bool) ->
 
 
 def test_a_batch_beyond_the_bound_is_counted_and_not_all_read() -> None:
-    """The last of the others stands for the rest, and has all their words."""
+    """Some are drawn, and stand for all."""
     requests = [{"request": said(f"word{number}")} for number in range(300)]
     batch = {"batch": {"inputConfig": {"requests": {"requests": requests}}}}
     first = asked(batch, f"{MODEL}:batchGenerateContent")
     assert len(first.others) == MOST_OTHERS
-    *_, last = first.others
-    assert f"word{MOST_OTHERS}" in last.turns[0].text
-    assert "word299" in last.turns[0].text
-    assert last.model == first.model
-    assert sum(one.sampling.answers for one in (first, *first.others)) == 300
+    drawn = (first, *first.others)
+    assert len({one.turns[0].text for one in drawn}) == len(drawn)
+    assert {one.model for one in drawn} == {first.model}
+    assert {one.times for one in drawn} == {4, 5}
+    assert sum(one.times for one in drawn) == 300
 
 
 def test_a_batch_that_begins_with_nothing_is_still_read() -> None:
@@ -315,7 +315,6 @@ def test_a_batch_that_begins_with_nothing_is_still_read() -> None:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        (f"{MODEL}:batchGenerateContent", {"batch": {"inputConfig": {"fileName": "files/1"}}}),
         (f"{MODEL}:batchGenerateContent", {"batch": None}),
         (f"{MODEL}:batchEmbedContents", {"requests": []}),
         (f"{MODEL}:embedContent", {}),
@@ -326,10 +325,17 @@ def test_a_batch_that_begins_with_nothing_is_still_read() -> None:
     ],
 )
 def test_what_asks_for_no_answer_is_no_exchange(path: str, body: object) -> None:
-    """Counting tokens, naming a file, saying nothing."""
+    """Counting tokens, saying nothing."""
     dialect, exchange = read_request(json.dumps(body).encode(), path)
-    assert dialect.name == "gemini_generate"
+    assert dialect.name in {"gemini_generate", "gemini_batches"}
     assert exchange is None
+
+
+@pytest.mark.parametrize("name", ["fileName", "file_name"])
+def test_a_batch_may_name_the_file_that_holds_it(name: str) -> None:
+    """Its lines were read when it was uploaded."""
+    exchange = asked({"batch": {"inputConfig": {name: "files/1"}}}, f"{MODEL}:batchGenerateContent")
+    assert (exchange.file, exchange.turns) == ("files/1", ())
 
 
 @pytest.mark.parametrize(
@@ -401,7 +407,7 @@ PATHS = [f"{MODEL}:{method}" for method in METHODS] + ["/v1beta/cachedContents"]
 def test_arbitrary_requests_raise_nothing(value: object, path: str) -> None:
     """Whatever a client sends."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    assert read_request(body, path)[0].name == "gemini_generate"
+    assert read_request(body, path)[0].name.startswith("gemini_")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,6 @@ def test_anthropic_messages_are_spoken_under_any_prefix(path: str) -> None:
     "path",
     [
         "/v1/messages/count_tokens",
-        "/v1/messages/batches",
         "/v1/threads/t1",
         "/v1/responses/resp_1/cancel",
         "/v1/complete",

@@ -21,8 +21,9 @@ from gateway_guard.middleware import GuardMiddleware
 from gateway_guard.proxy import create_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from gateway_guard.elements import Element
     from gateway_guard.pending import Ticket
     from gateway_guard.principal import Principal
     from gateway_guard.timeline import Instant
@@ -56,9 +57,16 @@ class Watched(Engine):
         self.seen: asyncio.Queue[Sighting] = asyncio.Queue()
         self._asked: dict[Ticket, Exchange] = {}
 
-    def admit(self, principal: Principal, exchange: Exchange, path: str, now: Instant) -> Ticket:
+    def admit(
+        self,
+        principal: Principal,
+        exchange: Exchange,
+        path: str,
+        now: Instant,
+        elements: Sequence[Element] = (),
+    ) -> Ticket:
         """Admit an exchange and keep it."""
-        ticket = super().admit(principal, exchange, path, now)
+        ticket = super().admit(principal, exchange, path, now, elements)
         self._asked[ticket] = exchange
         return ticket
 

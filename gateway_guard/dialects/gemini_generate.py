@@ -1,8 +1,8 @@
 """Gemini, as Google's two clouds, LiteLLM and others serve it.
 
 What fills a cache has no question and no answer: it is an exchange of system texts, which later
-requests that name the cache will not repeat. The requests of a batch and the texts of a list to be
-embedded are exchanges of their own.
+requests that name the cache will not repeat. The texts of a list to be embedded are exchanges of
+their own.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from gateway_guard.dialects.cloud_errors import google_error_body
 from gateway_guard.dialects.gemini_answers import GRAMMAR, EventsReader
 from gateway_guard.dialects.gemini_contents import MENDERS
 from gateway_guard.dialects.gemini_lists import (
-    read_batch,
     read_embed,
-    read_embed_batch,
     read_embeds,
     read_generate,
 )
@@ -42,15 +40,15 @@ class GeminiGenerate:
 
     def recognise(self, path: str) -> bool:
         """Tell from the decoded path, whatever stands before the method."""
-        return _method(path) in _METHODS
+        return method_in(path) in _METHODS
 
     def read_request(self, body: bytes, path: str) -> Exchange | None:
         """Return the exchange, or ``None`` where nothing is said or tokens are only counted.
 
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
-        read = _METHODS.get(_method(path))
-        return None if read is None else read(body, _model_in(path))
+        read = _METHODS.get(method_in(path))
+        return None if read is None else read(body, model_in(path))
 
     def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
         """Return a reader for one response; what is no event stream may be an array that grows."""
@@ -62,13 +60,13 @@ class GeminiGenerate:
         return google_error_body(refusal)
 
 
-def _method(path: str) -> str:
+def method_in(path: str) -> str:
     """Return what a path ends in: the method after the colon, or else the last name."""
     last = path.rstrip("/").rpartition("/")[2]
     return last.rpartition(":")[2]
 
 
-def _model_in(path: str) -> str:
+def model_in(path: str) -> str:
     """Return the model that the path names, tuned ones and endpoints with their collections."""
     named, _, _ = path.rstrip("/").rpartition(":")
     model = named.partition("/models/")[2]
@@ -90,10 +88,8 @@ def _read_cached(body: bytes, model: str) -> Exchange | None:
 _METHODS: dict[str, Callable[[bytes, str], Exchange | None] | None] = {
     "generateContent": read_generate,
     "streamGenerateContent": _read_stream,
-    "batchGenerateContent": read_batch,
     "embedContent": read_embed,
     "batchEmbedContents": read_embeds,
-    "asyncBatchEmbedContent": read_embed_batch,
     "countTokens": None,
     "computeTokens": None,
     _CACHES: _read_cached,

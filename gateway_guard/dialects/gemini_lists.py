@@ -12,7 +12,7 @@ import msgspec
 from gateway_guard.dialects.asides import ABSENT
 from gateway_guard.dialects.gemini_contents import MENDERS, Contents, contents_turns
 from gateway_guard.dialects.gemini_requests import NAME, Request, exchange_of, model_name
-from gateway_guard.dialects.lists import read_each
+from gateway_guard.dialects.lists import read_dense, read_drawn, read_each
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.exchange import Exchange, Turn
 
@@ -32,6 +32,8 @@ class _Items(msgspec.Struct, gc=False):
 
 class _Input(msgspec.Struct, gc=False):
     requests: _Items | list[_Item] | None = None
+    file: str | None = msgspec.field(default=None, name="fileName")
+    file_: str | None = msgspec.field(default=None, name="file_name")
 
 
 class _Batch(msgspec.Struct, gc=False):
@@ -53,6 +55,7 @@ class _Embeds(msgspec.Struct, gc=False):
     requests: list[msgspec.Raw] | None = None
 
 
+_LONGEST_ID = 4096
 _BATCHED = msgspec.json.Decoder(_Batched)
 _GENERATE = msgspec.json.Decoder(Request, strict=False)
 _EMBED = msgspec.json.Decoder(_Embed, strict=False)
@@ -79,14 +82,27 @@ def read_embeds(body: bytes, model: str) -> Exchange | None:
     )
 
 
-def read_batch(body: bytes, model: str) -> Exchange | None:
-    """Return the exchanges in a batch of requests for content; those in a file are not here."""
-    return read_as(body, _BATCHED, {}, lambda made: _each(_requests(made), model, read_generate))
+def read_batch(body: bytes, model: str, read: Read, *, dense: bool = False) -> Exchange | None:
+    """Return what was drawn of a batch, whose requests ``read`` reads, or the file that it names.
+
+    Of a ``dense`` body only what can be read fast.
+    """
+
+    def make(made: _Batched) -> Exchange | None:
+        file = _file(made)
+        if file:
+            return Exchange(
+                NAME, model, (), body_bytes=len(body), file=file[:_LONGEST_ID], batch=True
+            )
+        return read_drawn(_requests(made), NAME, lambda request: read(request, model))
+
+    return read_dense(body, _BATCHED, make) if dense else read_as(body, _BATCHED, {}, make)
 
 
-def read_embed_batch(body: bytes, model: str) -> Exchange | None:
-    """Return the exchanges in a batch of requests for embeddings."""
-    return read_as(body, _BATCHED, {}, lambda made: _each(_requests(made), model, read_embed))
+def _file(made: _Batched) -> str | None:
+    batch = made.batch or _Batch()
+    config = batch.config or batch.config_ or _Input()
+    return config.file or config.file_
 
 
 def _requests(made: _Batched) -> list[msgspec.Raw]:

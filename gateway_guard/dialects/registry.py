@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway_guard.dialects.anthropic_batches import AnthropicBatches
 from gateway_guard.dialects.anthropic_messages import AnthropicMessages
 from gateway_guard.dialects.bedrock import BedrockConverse, BedrockInvoke
 from gateway_guard.dialects.bounds import TooLargeError
 from gateway_guard.dialects.cohere_chat import CohereChat
 from gateway_guard.dialects.density import MOST_LENIENT_COMMAS, both_ends, is_dense, thinned
+from gateway_guard.dialects.gemini_batches import GeminiBatches
 from gateway_guard.dialects.gemini_generate import GeminiGenerate
 from gateway_guard.dialects.gemini_interactions import GeminiInteractions
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.lenient import UNREADABLE, normalise, normalise_form
 from gateway_guard.dialects.ollama import Ollama
+from gateway_guard.dialects.openai_batches import OpenAIBatches
 from gateway_guard.dialects.openai_chat import OpenAIChat
 from gateway_guard.dialects.openai_completions import OpenAICompletions
 from gateway_guard.dialects.openai_embeddings import OpenAIEmbeddings
@@ -36,7 +39,10 @@ DIALECTS: tuple[Dialect, ...] = (
     OpenAICompletions(),
     OpenAIEmbeddings(),
     AnthropicMessages(),
+    AnthropicBatches(),
+    OpenAIBatches(),
     GeminiGenerate(),
+    GeminiBatches(),
     GeminiInteractions(),
     BedrockConverse(),
     BedrockInvoke(),
@@ -52,6 +58,9 @@ _FETCHED: dict[str, Dialect] = {
 }
 _OF_RUNS = frozenset({"messages", "runs"})
 _THREADS = OpenAIThreads()
+_APART = (AnthropicBatches, GeminiBatches)
+"""Dialects that make nothing of their elements, but of those that they draw."""
+
 _MOST_LENIENT_BYTES = 2**22
 _NAMES = "(?:prompts?|messages|inputs?|contents?|query|question|text)"
 _ASKS = re.compile(rf"[\"']{_NAMES}[\"']\s*:|(?:\A|&){_NAMES}=")
@@ -91,7 +100,8 @@ def read_request(body: bytes, path: str) -> tuple[Dialect, Exchange | None]:
 
 def _read(dialect: Dialect, body: bytes, path: str) -> Exchange | None:
     if is_dense(body):
-        return _read_thinned(dialect, body, path, whole=False)
+        apart = dialect.read_dense(body, path) if isinstance(dialect, _APART) else None
+        return apart or _read_thinned(dialect, body, path, whole=False)
     try:
         return _read_whole(dialect, body, path)
     except TooLargeError:
