@@ -91,7 +91,9 @@ def test_a_temperature_that_is_none_loses_nothing_else(path: str, value: bytes) 
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-@pytest.mark.parametrize("piece", [b"\n", b"\r", b"\r\n", b'data: {"id": "c1", "obje}\n\n'])
+@pytest.mark.parametrize(
+    "piece", [b"\n", b"\r", b"\r\n", b'{"a:\0"}\n', b'data: {"id": "c1", "obje}\n\n']
+)
 def test_a_stream_of_blank_lines_or_broken_events_is_read_quickly(
     dialect: object, piece: bytes
 ) -> None:
@@ -102,3 +104,12 @@ def test_a_stream_of_blank_lines_or_broken_events_is_read_quickly(
     heard(body, PATHS[name][0], event_stream=True)
     heard(body, PATHS[name][0])
     assert process_time() - begun < PATIENCE_SECONDS
+
+
+def test_an_answer_in_many_lines_takes_time_by_their_number_alone() -> None:
+    """How long it is so far was added up anew for each of them."""
+    body = b'{"text":"a","stop":' + b'{"text":"b"}\n' * 20_000
+    begun = process_time()
+    answer = heard([b'{"broken\n', body], "/generate")
+    assert process_time() - begun < 2 * PATIENCE_SECONDS
+    assert answer.output_chars == 1

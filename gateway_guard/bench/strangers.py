@@ -54,14 +54,22 @@ class Seen(NamedTuple):
 class Connection:
     """One connection, with one request under way at a time."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._port = port
         self._reader = reader
         self._writer = writer
 
     @classmethod
     async def open(cls, port: int) -> Connection:
         """Connect to a server on this machine."""
-        return cls(*await asyncio.open_connection(HOST, port))
+        return cls(port, *await asyncio.open_connection(HOST, port))
+
+    async def reopen(self) -> None:
+        """Connect anew."""
+        self.close()
+        self._reader, self._writer = await asyncio.open_connection(HOST, self._port)
 
     async def answer_to(self, head: bytes, body: bytes = b"") -> Answered:
         """Send a request in pieces, as fast as they are taken, and return the answer."""
@@ -107,8 +115,11 @@ async def _keep_asking(
     connection: Connection, heads: Iterator[bytes], body: bytes, seen: list[Answered]
 ) -> None:
     for head in heads:
-        answer = await connection.answer_to(head, body)
-        seen.append(answer)
+        try:
+            seen.append(await connection.answer_to(head, body))
+        except (ConnectionError, EOFError):
+            # A server may close a connection on which it has refused a request.
+            await connection.reopen()
 
 
 def _heads(number: int, length: int) -> Iterator[bytes]:

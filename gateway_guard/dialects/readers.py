@@ -24,6 +24,7 @@ BATCH_BYTES = 16 * 1024
 MOST_EVENT_BYTES = 2**20
 MOST_BODY_BYTES = 2**23
 MOST_LINES = 100_000
+MOST_BROKEN_LINES = 1_000
 
 _BOM = b"\xef\xbb\xbf"
 _DATA = re.compile(rb"\ndata:([^\n]*)")
@@ -67,8 +68,11 @@ class Grammar(Generic[T]):
         # Two parsers turn down what is blank, which takes them longer than it takes to see that.
         lines = [line for line in lines if line and not line.isspace()]
         if lines and not self.read_loosely(b"\n".join(lines), tally):
+            broken = 0
             for line in lines[:MOST_LINES]:
-                self.read_loosely(line, tally)
+                broken += not self.read_loosely(line, tally)
+                if broken > MOST_BROKEN_LINES:
+                    break
 
     def absorb_plain(self, data: object, tally: Tally) -> None:
         """Absorb what a JSON parser returned, as far as it makes sense."""

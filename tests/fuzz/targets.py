@@ -33,7 +33,12 @@ ENCODINGS = (b"gzip", b"deflate", b"identity", b"gzip, deflate", b"br", b"x-gzip
 MOST_HELD_BYTES = 2**23 + 2**19
 _KEY = b"a key of 16 byte"
 _KINDS = (b"application/json", b"text/event-stream", b"application/vnd.amazon.eventstream", b"")
-_NEVER: dict[str, Any] = {"watch_logit": 90.0, "throttle_logit": 90.0, "block_logit": 90.0}
+_NEVER: dict[str, Any] = {
+    "watch_logit": 90.0,
+    "throttle_logit": 90.0,
+    "block_logit": 90.0,
+    "oversize": "pass",
+}
 _MOST_TURNS = 200
 _FRESH_EVERY = 2_000
 
