@@ -1,7 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo demo-model test lint format bench clean
+.PHONY: help setup lock demo demo-model test lint format bench fuzz clean
 
 PYTHON ?= python3
+MINUTES ?= 2
+READER ?= all
 BIN := .venv/bin
 STAMP := .venv/.in-step-with-lock
 MODEL_STAMP := .venv/.with-model
@@ -56,6 +58,9 @@ format: setup ## Put the sources into their canonical form
 bench: setup ## Measure what the guard costs
 	$(BIN)/gateway-guard bench
 
+fuzz: setup ## Throw MINUTES=2 of guided garbage at each reader, or at those that READER= begins
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --reader $(READER)
+
 clean: ## Remove everything that was made
-	rm -rf .venv build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist .coverage .coverage.* .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find gateway_guard tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,11 +19,12 @@ from tests.callers import CHAT, Wire, guarded, in_chunks, scope_of
 from tests.upstreams import model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from starlette.datastructures import FormData
     from starlette.types import Message, Scope
 
+    from gateway_guard.elements import Element
     from gateway_guard.exchange import Exchange
     from gateway_guard.pending import Ticket
     from gateway_guard.principal import Principal
@@ -93,9 +94,16 @@ class Recorder:
         assert wire.status == 200
         return self._seen[-1] if self._seen else None
 
-    def _record(self, principal: Principal, exchange: Exchange, path: str, now: Instant) -> Ticket:
+    def _record(
+        self,
+        principal: Principal,
+        exchange: Exchange,
+        path: str,
+        now: Instant,
+        elements: Sequence[Element] = (),
+    ) -> Ticket:
         self._seen.append(exchange)
-        return self._admit(principal, exchange, path, now)
+        return self._admit(principal, exchange, path, now, elements)
 
 
 def said(exchange: Exchange | None) -> str:

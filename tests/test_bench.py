@@ -25,7 +25,16 @@ from gateway_guard.bench.load import is_complete, load
 from gateway_guard.bench.report import as_dict, as_table
 from gateway_guard.bench.rounds import LEAD, Heat, entered, run_heats
 from gateway_guard.bench.scale import show_subjects
-from gateway_guard.bench.server import GUARDED_PROXY, PLAIN_PROXY, UPSTREAM, served, serving
+from gateway_guard.bench.server import (
+    GUARDED_PARSING,
+    GUARDED_PROXY,
+    PARSING,
+    PLAIN_PROXY,
+    UPSTREAM,
+    served,
+    serving,
+)
+from gateway_guard.bench.strangers import Wave
 from gateway_guard.bench.traffic import (
     LARGE,
     MEDIUM,
@@ -52,7 +61,15 @@ if TYPE_CHECKING:
     from gateway_guard.bench.traffic import Call, Size
     from gateway_guard.pending import Ticket
 
-TINY = Effort(rounds=1, known=1, load_rounds=1, load_requests=16, subjects=60, flood=10)
+TINY = Effort(
+    rounds=1,
+    known=1,
+    load_rounds=1,
+    load_requests=16,
+    subjects=60,
+    flood=10,
+    wave=Wave(connections=8, body_bytes=200_000, seconds=0.5),
+)
 FIGURES = {
     "bare_us": None,
     "added_us": {
@@ -70,6 +87,14 @@ FIGURES = {
     "proxy": {"plain_httpx", "ours", "p99_ms"},
     "scale": {"us_at_1e3", "us_at_1e6"},
     "flood": {"rss_bound", "rss"},
+    "buffers": {
+        "budget",
+        "rss_before",
+        "rss_peak",
+        "refused",
+        "others_p99_ms",
+        "bare_p99_ms",
+    },
 }
 
 
@@ -309,7 +334,9 @@ async def test_the_limit_that_is_measured_can_be_reached(monkeypatch: pytest.Mon
     assert [await answered(app, call) for call in calls] == [200, 200, 200, 200, 429, 429]
 
 
-@pytest.mark.parametrize("name", [UPSTREAM, GUARDED_PROXY, *sorted(CONTESTANTS)])
+@pytest.mark.parametrize(
+    "name", [UPSTREAM, GUARDED_PROXY, PARSING, GUARDED_PARSING, *sorted(CONTESTANTS)]
+)
 def test_every_server_is_one_that_can_be_made(name: str) -> None:
     """In the process that serves it, from its name alone."""
     assert callable(served(name, "http://127.0.0.1:9").app)
@@ -413,7 +440,7 @@ def test_the_whole_run_gives_every_figure_and_a_table_of_them() -> None:
     assert all(isinstance(number, float | int) for number in numbers)
     assert figures["flood"]["rss"] <= figures["flood"]["rss_bound"]
     table = as_table(report)
-    assert len(table.splitlines()) == 26
+    assert len(table.splitlines()) == 30
     assert "guard, 200 KB history" in table
     assert "a key throttled before is throttled after" in table
 
@@ -457,7 +484,7 @@ def test_a_part_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str])
     assert main(["bench", "--only", "kept,speed"]) == 2
     complaint = capsys.readouterr().err
     assert "by the name of speed" in complaint
-    assert "choose from in-process, kept, proxy, scale, flood" in complaint
+    assert "choose from in-process, kept, proxy, scale, flood, buffers" in complaint
 
 
 @pytest.mark.parametrize("package", ["limits", "slowapi", "psutil", "uvicorn"])

@@ -43,6 +43,14 @@ def chat_app(
     return Starlette(routes=[route], middleware=middleware)
 
 
+async def answer_known(request: Request) -> Response:
+    """Read and parse the request like the application; turn junk keys away after that."""
+    await request.json()
+    if "junk" in request.headers.get("authorization", ""):
+        return JSONResponse({"error": {"message": "no such key"}}, 401)
+    return JSONResponse(_COMPLETION)
+
+
 async def _stream() -> AsyncIterator[bytes]:
     for chunk in _CHUNKS:
         yield chunk

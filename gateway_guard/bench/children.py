@@ -30,6 +30,11 @@ class Child:
         self._process = process
         self._connection = connection
 
+    @property
+    def pid(self) -> int | None:
+        """Return the id of the process."""
+        return self._process.pid
+
     def heard(self) -> object:
         """Wait for the next thing that the work says.
 

@@ -6,11 +6,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from gateway_guard.bench.buffers import measure_buffers
 from gateway_guard.bench.flood import MEMORY_BYTES, measure_flood
 from gateway_guard.bench.in_process import measure_in_process
 from gateway_guard.bench.loops import run
 from gateway_guard.bench.report import Flood, Report, as_dict, as_table
 from gateway_guard.bench.scale import measure_scale
+from gateway_guard.bench.strangers import Wave
 from gateway_guard.bench.throughput import measure_kept, measure_proxy
 from gateway_guard.exceptions import ConfigurationError
 
@@ -30,6 +32,7 @@ class Effort(NamedTuple):
     load_requests: int
     subjects: int
     flood: int
+    wave: Wave
 
 
 FULL: Final = Effort(
@@ -39,6 +42,7 @@ FULL: Final = Effort(
     load_requests=4_000,
     subjects=1_000_000,
     flood=100_000,
+    wave=Wave(200, 10_000_000, 20.0),
 )
 QUICK: Final = Effort(
     rounds=15,
@@ -47,6 +51,7 @@ QUICK: Final = Effort(
     load_requests=1_000,
     subjects=100_000,
     flood=5_000,
+    wave=Wave(200, 10_000_000, 5.0),
 )
 
 
@@ -120,6 +125,11 @@ def _flood(report: Report, effort: Effort) -> None:
     ]
 
 
+def _buffers(report: Report, effort: Effort) -> None:
+    rounds = max(1, effort.load_rounds // 2)
+    report.buffers = run(measure_buffers(effort.wave, rounds=rounds))
+
+
 def _yes(*, holds: bool) -> str:
     return "yes" if holds else "NO"
 
@@ -130,4 +140,5 @@ PARTS: Final[dict[str, tuple[str, Callable[[Report, Effort], None]]]] = {
     "proxy": ("the proxy beside a plain one", _proxy),
     "scale": ("requests among a million subjects", _scale),
     "flood": ("memory under floods", _flood),
+    "buffers": ("large bodies of strangers", _buffers),
 }

@@ -86,9 +86,9 @@ async def flooded(requests: int) -> Flooded:
     )
 
 
-def resident_bytes() -> int:
-    """Return what this process has in memory now."""
-    size: int = Process().memory_info().rss
+def resident_bytes(pid: int | None = None) -> int:
+    """Return what a process has in memory now, without ``pid`` this one."""
+    size: int = Process(pid).memory_info().rss
     return size
 
 

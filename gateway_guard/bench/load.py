@@ -8,14 +8,13 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from gateway_guard.bench.calls import content_length
 from gateway_guard.bench.errors import MeasurementError
 from gateway_guard.bench.traffic import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gateway_guard.bench.traffic import Call
+    from gateway_guard.bench.traffic import Call, Field
 
 HOST: Final = "127.0.0.1"
 CONNECTIONS: Final = 16
@@ -34,9 +33,13 @@ class Load(NamedTuple):
 
 def on_the_wire(call: Call) -> bytes:
     """Return a request as it is sent."""
-    fields = [(b"host", HOST.encode()), *call.fields, content_length(call)]
-    head = b"".join(b"%b: %b\r\n" % field for field in fields)
-    return b"POST %b HTTP/1.1\r\n%b\r\n%b" % (PATH, head, call.body)
+    return head_of(call.fields, len(call.body)) + call.body
+
+
+def head_of(fields: Iterable[Field], length: int) -> bytes:
+    """Return what comes before a body of some length."""
+    every = [(b"host", HOST.encode()), *fields, (b"content-length", b"%d" % length)]
+    return b"POST %b HTTP/1.1\r\n%b\r\n" % (PATH, b"".join(b"%b: %b\r\n" % one for one in every))
 
 
 async def load(port: int, calls: Iterable[Call], *, connections: int = CONNECTIONS) -> Load:

@@ -65,6 +65,17 @@ class Flood(msgspec.Struct, frozen=True):
     rss: int
 
 
+class Buffers(msgspec.Struct, frozen=True):
+    """A flood of large bodies: bytes allowed and resident, refusals, and how long others waited."""
+
+    budget: int
+    rss_before: int
+    rss_peak: int
+    refused: int
+    others_p99_ms: float
+    bare_p99_ms: float
+
+
 Remark = tuple[str, str]
 
 
@@ -79,6 +90,7 @@ class Report(msgspec.Struct):
     proxy: Proxy | None = None
     scale: Scale | None = None
     flood: Flood | None = None
+    buffers: Buffers | None = None
     remarks: dict[str, list[Remark]] = {}
 
 
@@ -108,6 +120,7 @@ def as_dict(report: Report) -> dict[str, object]:
         "proxy": report.proxy,
         "scale": report.scale,
         "flood": report.flood,
+        "buffers": report.buffers,
     }
     return {name: _rounded(part) for name, part in msgspec.to_builtins(parts).items()}
 
@@ -170,12 +183,23 @@ def _flood_rows(part: Flood) -> list[Row]:
     return [("memory: resident after the floods", f"{part.rss / _MIB:.0f} MiB", bound)]
 
 
+def _buffers_rows(part: Buffers) -> list[Row]:
+    allowed = f"{(part.rss_before + part.budget) / _MIB:.0f} MiB"
+    return [
+        ("large bodies of strangers: resident at most", f"{part.rss_peak / _MIB:.0f} MiB", allowed),
+        ("  refused with 503", f"{part.refused:,}", ""),
+        ("  others' slowest of a hundred, bare", f"{part.bare_p99_ms:.0f} ms", ""),
+        ("  with the guard", f"{part.others_p99_ms:.0f} ms", f"{1.25 * part.bare_p99_ms:.0f} ms"),
+    ]
+
+
 _ROWS: Final[dict[str, Callable[[Any], list[Row]]]] = {
     "in_process": _in_process_rows,
     "kept": _kept_rows,
     "proxy": _proxy_rows,
     "scale": _scale_rows,
     "flood": _flood_rows,
+    "buffers": _buffers_rows,
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from contextlib import ExitStack, contextmanager
 from signal import SIGTERM, signal
 from typing import TYPE_CHECKING, Final, cast
 
-from gateway_guard.bench.apps import answer_at_once
+from gateway_guard.bench.apps import answer_at_once, answer_known, chat_app
 from gateway_guard.bench.children import child
 from gateway_guard.bench.contestants import CONTESTANTS, Contestant, check, guarded
 from gateway_guard.bench.plain_proxy import plain_proxy
@@ -23,6 +24,8 @@ HOST: Final = "127.0.0.1"
 UPSTREAM: Final = "upstream"
 PLAIN_PROXY: Final = "plain-proxy"
 GUARDED_PROXY: Final = "guarded-proxy"
+PARSING: Final = "parsing"
+GUARDED_PARSING: Final = "guarded-parsing"
 
 
 def served(name: str, upstream: str = "") -> Contestant:
@@ -33,12 +36,18 @@ def served(name: str, upstream: str = "") -> Contestant:
         return Contestant(plain_proxy(upstream))
     if name == GUARDED_PROXY:
         return guarded(create_proxy(upstream))
+    if name in {PARSING, GUARDED_PARSING}:
+        app = chat_app(endpoint=answer_known)
+        return Contestant(app) if name == PARSING else guarded(app)
     return CONTESTANTS[name]()
 
 
 def serve(say: Say, name: str, upstream: str) -> None:
     """Serve on a free port, which is said, until SIGTERM; then say how the guard has failed."""
     contestant = served(name, upstream)
+    if name in {PARSING, GUARDED_PARSING}:
+        # Strangers hang up in the middle of what they say, and servers make much of that.
+        logging.disable(logging.CRITICAL)
     # Once stopped, uvicorn raises the signal again, for whoever handled it before.
     signal(SIGTERM, lambda *_: None)
     with socket.create_server((HOST, 0), backlog=128) as listening:

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway_guard.dialects.anthropic_messages import AnthropicMessages
 from gateway_guard.dialects.asides import ABSENT
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import anthropic_error_body
 from gateway_guard.dialects.lists import read_dense, read_drawn
 from gateway_guard.dialects.loose import read_as
@@ -29,7 +30,7 @@ class _Batch(msgspec.Struct, gc=False):
     requests: list[_Element] | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Batch)
+_DECODER = decoder_of(_Batch, strict=True)
 
 
 class AnthropicBatches:

@@ -9,6 +9,7 @@ import msgspec
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.anthropic_answers import GRAMMAR
 from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_asides
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import anthropic_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
@@ -39,8 +40,8 @@ class _Request(msgspec.Struct, gc=False):
     model: str = ""
     stream: bool | None = None
     max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: sampling.Number = None
+    top_p: sampling.Number = None
     stop_sequences: str | list[str] | None = None
     thinking: sampling.Thinking | None = None
     output_config: _Output | None = None
@@ -51,7 +52,7 @@ class _Request(msgspec.Struct, gc=False):
 
 _NO_OUTPUT = _Output()
 _NO_METADATA = sampling.Metadata()
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class AnthropicMessages:

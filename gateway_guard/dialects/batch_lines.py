@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway_guard.dialects.asides import ABSENT
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.density import both_ends
 from gateway_guard.dialects.lenient import UNREADABLE, normalise
 from gateway_guard.dialects.registry import GENERIC, read_request
@@ -21,7 +22,7 @@ class _Line(msgspec.Struct, gc=False):
     request: msgspec.Raw = ABSENT
 
 
-_DECODER = msgspec.json.Decoder(_Line)
+_DECODER = decoder_of(_Line, strict=True)
 
 
 def read_line(line: bytes) -> Exchange | None:

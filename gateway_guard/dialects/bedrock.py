@@ -13,6 +13,7 @@ from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_aside
 from gateway_guard.dialects.bedrock_answers import CONVERSE, INVOKE
 from gateway_guard.dialects.bedrock_contents import MENDERS, Blocks, Text, block_turns
 from gateway_guard.dialects.cloud_errors import amazon_error_body
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.event_frames import EitherReader, FramesReader
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.loose import read_as
@@ -34,8 +35,8 @@ class _Message(msgspec.Struct, gc=False):
 
 
 class _Inference(msgspec.Struct, gc=False):
-    temperature: float | None = None
-    top_p: float | None = msgspec.field(default=None, name="topP")
+    temperature: sampling.Number = None
+    top_p: sampling.Number = msgspec.field(default=None, name="topP")
     most: int | None = msgspec.field(default=None, name="maxTokens")
     stops: list[str] | str | None = msgspec.field(default=None, name="stopSequences")
 
@@ -68,7 +69,7 @@ class _Request(msgspec.Struct, gc=False):
 _NO_INFERENCE = _Inference()
 _NO_FURTHER = _Further()
 _NO_OUTPUT = _Output()
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class BedrockConverse:

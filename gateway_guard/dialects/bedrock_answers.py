@@ -10,6 +10,7 @@ import msgspec
 
 from gateway_guard.dialects import anthropic_answers, generic_answers
 from gateway_guard.dialects.bedrock_contents import Block, Call, Text, spoken_texts
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.lenient import UNREADABLE
 from gateway_guard.dialects.loose import loosely
 from gateway_guard.dialects.readers import Grammar
@@ -150,8 +151,8 @@ def _absorb_metrics(said: bytes, tally: Tally) -> None:
             tally.count(metrics.input, metrics.output)
 
 
-_ANTHROPIC = msgspec.json.Decoder(anthropic_answers.Event, strict=False)
-_METERED = msgspec.json.Decoder(Metered)
+_ANTHROPIC = decoder_of(anthropic_answers.Event)
+_METERED = decoder_of(Metered, strict=True)
 _METRICS_FIELD = b'"amazon-bedrock-invocationMetrics"'
 _ANTHROPIC_TYPES = frozenset(
     {

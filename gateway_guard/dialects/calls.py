@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway_guard.dialects.asides import plain
+from gateway_guard.dialects.decoding import decode
 from gateway_guard.dialects.lenient import UNREADABLE
 
 
@@ -19,7 +20,7 @@ def nameless_id(name: str, arguments: object) -> str:
 def _in_order(arguments: object) -> str:
     raw = arguments if isinstance(arguments, msgspec.Raw) else None
     try:
-        value = arguments if raw is None else msgspec.json.decode(raw or b"null")
+        value = arguments if raw is None else decode(raw or b"null", finite=True)
         text = msgspec.json.encode(value, order="sorted").decode()
     except UNREADABLE:
         text = "" if raw is None else bytes(raw).decode("utf-8", "replace")

@@ -17,6 +17,7 @@ from gateway_guard.dialects.cohere_contents import (
     message_turns,
     result_turn,
 )
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.readers import StreamReader
 from gateway_guard.dialects.values import ValuesReader
@@ -42,8 +43,8 @@ class _Request(msgspec.Struct, gc=False):
     preamble: str | None = None
     documents: list[msgspec.Raw] | None = None
     results: list[Result] | None = msgspec.field(default=None, name="tool_results")
-    temperature: float | None = None
-    top_p: float | None = msgspec.field(default=None, name="p")
+    temperature: sampling.Number = None
+    top_p: sampling.Number = msgspec.field(default=None, name="p")
     max_tokens: int | None = None
     stops: list[str] | str | None = msgspec.field(default=None, name="stop_sequences")
     seed: int | None = None
@@ -58,7 +59,7 @@ class _Request(msgspec.Struct, gc=False):
     other_system: msgspec.Raw = msgspec.field(default=ABSENT, name="system")
 
 
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class CohereChat:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from gateway_guard.dialects.cloud_errors import google_error_body
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.gemini_answers import GRAMMAR, EventsReader
 from gateway_guard.dialects.gemini_contents import MENDERS
 from gateway_guard.dialects.gemini_lists import (
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from gateway_guard.exchange import Exchange
 
 _CACHES = "cachedContents"
-_DECODER = msgspec.json.Decoder(Request, strict=False)
+_DECODER = decoder_of(Request)
 
 
 class GeminiGenerate:

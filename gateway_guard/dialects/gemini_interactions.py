@@ -8,6 +8,7 @@ import msgspec
 
 from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_asides
 from gateway_guard.dialects.cloud_errors import google_error_body
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.gemini_interactions_answers import GRAMMAR
 from gateway_guard.dialects.gemini_requests import Config, definitions, model_name, sampling_of
 from gateway_guard.dialects.gemini_steps import MENDERS, Item, Items, items_turns
@@ -50,7 +51,7 @@ class _Request(msgspec.Struct, gc=False):
 
 
 _NO_CONFIG = _Config()
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class GeminiInteractions:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway_guard.dialects.asides import ABSENT
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.gemini_contents import MENDERS, Contents, contents_turns
 from gateway_guard.dialects.gemini_requests import NAME, Request, exchange_of, model_name
 from gateway_guard.dialects.lists import read_dense, read_drawn, read_each
@@ -56,10 +57,10 @@ class _Embeds(msgspec.Struct, gc=False):
 
 
 _LONGEST_ID = 4096
-_BATCHED = msgspec.json.Decoder(_Batched)
-_GENERATE = msgspec.json.Decoder(Request, strict=False)
-_EMBED = msgspec.json.Decoder(_Embed, strict=False)
-_EMBEDS = msgspec.json.Decoder(_Embeds)
+_BATCHED = decoder_of(_Batched, strict=True)
+_GENERATE = decoder_of(Request)
+_EMBED = decoder_of(_Embed)
+_EMBEDS = decoder_of(_Embeds, strict=True)
 
 
 def read_generate(body: bytes, model: str) -> Exchange | None:

@@ -6,12 +6,13 @@ begins are answered together. What the client says is read under either name of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway_guard.dialects.asides import aside, tools_aside, with_asides
 from gateway_guard.dialects.cloud_errors import google_error_body
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.gemini_contents import MENDERS, Contents, Result, contents_turns
 from gateway_guard.dialects.gemini_live_answers import INTERRUPTED, absorb, read_reply
 from gateway_guard.dialects.gemini_requests import (
@@ -75,7 +76,7 @@ class _Terms(msgspec.Struct, frozen=True, gc=False):
     sampling: Sampling = Sampling()
 
 
-_DECODER = msgspec.json.Decoder(Message, strict=False)
+_DECODER = decoder_of(Message)
 _MOST_HEARD_CHARS = 2**14
 
 
@@ -133,7 +134,7 @@ class GeminiLive(Session):
 
     def error_body(self, refusal: Refusal) -> bytes:
         """Return Google's error object; its client looks for the code beside it."""
-        body = msgspec.json.decode(google_error_body(refusal))
+        body = msgspec.json.decode(google_error_body(refusal), type=dict[str, Any])
         return msgspec.json.encode({"code": refusal.status, **body})
 
     def _take(self, said: Said) -> Asking | None:

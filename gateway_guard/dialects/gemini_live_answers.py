@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.gemini_answers import Content
 from gateway_guard.dialects.gemini_contents import Call, call_id
 from gateway_guard.dialects.lenient import parse
@@ -79,7 +80,7 @@ class Reply(msgspec.Struct, gc=False, rename="camel"):
         return (heard.text or "") if heard is not None else ""
 
 
-_DECODER = msgspec.json.Decoder(Reply, strict=False)
+_DECODER = decoder_of(Reply)
 
 
 def read_reply(message: bytes) -> Reply:

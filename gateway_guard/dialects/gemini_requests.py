@@ -8,6 +8,7 @@ import msgspec
 
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_asides
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.gemini_contents import Content, Contents, contents_turns
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -32,10 +33,10 @@ class Thinking(msgspec.Struct, gc=False):
 class Config(msgspec.Struct, gc=False):
     """How the answer shall be drawn."""
 
-    temperature: float | None = None
+    temperature: sampling.Number = None
     seed: int | None = None
     logprobs: int | None = None
-    top_p: float | None = msgspec.field(default=None, name="topP")
+    top_p: sampling.Number = msgspec.field(default=None, name="topP")
     most: int | None = msgspec.field(default=None, name="maxOutputTokens")
     answers: int | None = msgspec.field(default=None, name="candidateCount")
     stops: list[str] | str | None = msgspec.field(default=None, name="stopSequences")
@@ -44,7 +45,7 @@ class Config(msgspec.Struct, gc=False):
     json_schema: msgspec.Raw = msgspec.field(default=ABSENT, name="responseJsonSchema")
     with_logprobs: bool | None = msgspec.field(default=None, name="responseLogprobs")
     thinking: Thinking | None = msgspec.field(default=None, name="thinkingConfig")
-    top_p_: float | None = msgspec.field(default=None, name="top_p")
+    top_p_: sampling.Number = msgspec.field(default=None, name="top_p")
     most_: int | None = msgspec.field(default=None, name="max_output_tokens")
     answers_: int | None = msgspec.field(default=None, name="candidate_count")
     stops_: list[str] | str | None = msgspec.field(default=None, name="stop_sequences")
@@ -74,7 +75,7 @@ class _Tool(msgspec.Struct, gc=False):
 
 _NO_CONFIG = Config()
 _NO_THINKING = Thinking()
-_TOOL = msgspec.json.Decoder(_Tool)
+_TOOL = decoder_of(_Tool, strict=True)
 
 
 def exchange_of(request: Request, model: str, size: int, *, stream: bool) -> Exchange | None:

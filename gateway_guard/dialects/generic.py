@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import with_asides
+from gateway_guard.dialects.decoding import decode
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.generic_answers import GRAMMAR
 from gateway_guard.dialects.generic_sampling import find_asides, find_sampling, flatten
@@ -53,7 +52,7 @@ class Generic:
         """
         if path.rstrip("/").lower().endswith(_COUNTING):
             return None
-        data = msgspec.json.decode(body)
+        data = decode(body)
         found = Found(data)
         if not found.turns:
             return None

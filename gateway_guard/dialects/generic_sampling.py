@@ -76,8 +76,8 @@ def find_sampling(fields: dict[str, object], answers: int) -> Sampling:
     stops = first(fields, _STOPS)
     bias = fields.get("logitbias")
     return Sampling(
-        temperature=sampling.finite(coerced(fields.get("temperature"), float)),
-        top_p=sampling.finite(coerced(fields.get("topp"), float)),
+        temperature=sampling.finite(fields.get("temperature")),
+        top_p=sampling.finite(fields.get("topp")),
         max_tokens=_tokens(fields, _LIMITS),
         thinking_tokens=_tokens(fields, _BUDGETS),
         effort=sampling.known_effort(first(fields, _EFFORTS)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -72,7 +72,7 @@ class GenericSocket(Session):
 
     def error_body(self, refusal: Refusal) -> bytes:
         """Return OpenAI's error object as an event."""
-        body = msgspec.json.decode(openai_error_body(refusal))
+        body = msgspec.json.decode(openai_error_body(refusal), type=dict[str, Any])
         return msgspec.json.encode({"type": "error", **body})
 
     def _ask(self, exchange: Exchange | None) -> Asking | None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from gateway_guard.dialects.bounds import MOST_STRING_DEPTH, Budget, check_bound
+from gateway_guard.dialects.decoding import decode
 
 T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R")
@@ -59,7 +60,7 @@ def read_as(
     try:
         return make(decoder.decode(body))
     except msgspec.ValidationError:
-        request = loosely(msgspec.json.decode(body), decoder.type, menders)
+        request = loosely(decode(body), decoder.type, menders)
         return None if request is None else make(request)
 
 

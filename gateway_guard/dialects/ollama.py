@@ -10,6 +10,7 @@ from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import ABSENT, aside, aside_of, tools_aside, with_asides
 from gateway_guard.dialects.calls import nameless_id
 from gateway_guard.dialects.cloud_errors import ollama_error_body
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.ollama_answers import GRAMMAR
 from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
@@ -43,8 +44,8 @@ class _Message(msgspec.Struct, gc=False):
 
 
 class _Options(msgspec.Struct, gc=False):
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: sampling.Number = None
+    top_p: sampling.Number = None
     most: int | None = msgspec.field(default=None, name="num_predict")
     stops: list[str] | str | None = msgspec.field(default=None, name="stop")
     seed: int | None = None
@@ -73,7 +74,7 @@ class _Request(msgspec.Struct, gc=False):
 
 _NO_OPTIONS = _Options()
 _NO_FUNCTION = _Function()
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class Ollama:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.silence import SilentReader
@@ -22,7 +23,7 @@ class _Request(msgspec.Struct, gc=False):
     input_file_id: str | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class OpenAIBatches:

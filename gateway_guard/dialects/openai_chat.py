@@ -8,6 +8,7 @@ import msgspec
 
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asides
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_answers import GRAMMAR, Call
@@ -54,8 +55,8 @@ class _Request(msgspec.Struct, gc=False):
     messages: list[_Message] | None = None
     model: str = ""
     stream: bool | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: sampling.Number = None
+    top_p: sampling.Number = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     n: int | None = None
@@ -77,7 +78,7 @@ class _Request(msgspec.Struct, gc=False):
 
 
 _NO_REASONING = _Reasoning()
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class OpenAIChat:

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import ABSENT, aside, with_asides
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.loose import read_as
@@ -30,8 +31,8 @@ class _Request(msgspec.Struct, gc=False):
     suffix: str | None = None
     model: str = ""
     stream: bool | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: sampling.Number = None
+    top_p: sampling.Number = None
     max_tokens: int | None = None
     n: int | None = None
     best_of: int | None = None
@@ -43,7 +44,7 @@ class _Request(msgspec.Struct, gc=False):
     user: str | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class OpenAICompletions:

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import ABSENT
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_paths import Place
@@ -27,7 +28,7 @@ class _Request(msgspec.Struct, gc=False):
     user: str | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class OpenAIEmbeddings:

@@ -9,6 +9,7 @@ import msgspec
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import plain
 from gateway_guard.dialects.bounds import Budget
+from gateway_guard.dialects.decoding import decode
 from gateway_guard.dialects.loose import strings_in
 from gateway_guard.exchange import MOST_OTHERS
 
@@ -89,7 +90,7 @@ def fan_out(
 def _text(data: bytes, budget: Budget) -> str:
     if _is_numeric(data):
         return _numbers(data)
-    value = msgspec.json.decode(data)
+    value = decode(data)
     return value if isinstance(value, str) else "\n".join(strings_in(value, budget))
 
 

@@ -7,11 +7,12 @@ where the server listens for the end of speech, by nobody at all.
 from __future__ import annotations
 
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway_guard.dialects.asides import with_asides
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_items import MENDERS, Item, turns_of
@@ -43,7 +44,7 @@ class Message(msgspec.Struct, gc=False):
     response: Config | None = None
 
 
-_DECODER = msgspec.json.Decoder(Message, strict=False)
+_DECODER = decoder_of(Message)
 
 
 class OpenAIRealtime(Session):
@@ -88,7 +89,7 @@ class OpenAIRealtime(Session):
 
     def error_body(self, refusal: Refusal) -> bytes:
         """Return OpenAI's event of an error, which names the client's event."""
-        error = msgspec.json.decode(openai_error_body(refusal))["error"]
+        error = msgspec.json.decode(openai_error_body(refusal), type=dict[str, Any])["error"]
         error["event_id"], self.label = self.label, None
         event = {"type": "error", "event_id": f"event_{token_hex(10)}", "error": error}
         return msgspec.json.encode(event)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.lenient import parse
 from gateway_guard.dialects.loose import loosely
 
@@ -98,7 +99,7 @@ class Event(msgspec.Struct, gc=False):
         return named or ""
 
 
-_DECODER = msgspec.json.Decoder(Event, strict=False)
+_DECODER = decoder_of(Event)
 
 
 def read_event(message: bytes) -> Event:

@@ -29,7 +29,7 @@ class Config(msgspec.Struct, gc=False):
 
     instructions: str | None = None
     model: str | None = None
-    temperature: float | None = None
+    temperature: sampling.Number = None
     max_output_tokens: int | str | None = None
     max_response_output_tokens: int | str | None = None
     reasoning: Reasoning | None = None
@@ -47,7 +47,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     tools: str = ""
     tool_count: int = 0
     model: str = ""
-    temperature: float | None = None
+    temperature: sampling.Number = None
     max_tokens: int | None = None
     effort: str | None = None
 

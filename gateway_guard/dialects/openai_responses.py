@@ -9,6 +9,7 @@ import msgspec
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asides
 from gateway_guard.dialects.bounds import Budget
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.loose import read_as, strings_in
 from gateway_guard.dialects.openai_items import MENDERS, Item, Reasoning, turns_of
@@ -50,8 +51,8 @@ class _Request(msgspec.Struct, gc=False):
     prompt: str | _Template | None = None
     model: str = ""
     stream: bool | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: sampling.Number = None
+    top_p: sampling.Number = None
     max_output_tokens: int | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
@@ -67,7 +68,7 @@ class _Request(msgspec.Struct, gc=False):
 
 
 _NO_REASONING = Reasoning()
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class OpenAIResponses:

@@ -5,11 +5,12 @@ Requests refer to earlier answers by their ids, so nothing has to be remembered 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway_guard.dialects.asides import ABSENT
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.lenient import parse
 from gateway_guard.dialects.loose import loosely
@@ -36,8 +37,8 @@ class _Message(msgspec.Struct, gc=False):
     response: msgspec.Raw = ABSENT
 
 
-_MESSAGE = msgspec.json.Decoder(_Message, strict=False)
-_EVENT = msgspec.json.Decoder(Event, strict=False)
+_MESSAGE = decoder_of(_Message)
+_EVENT = decoder_of(Event)
 
 
 class OpenAIResponsesSocket(Session):
@@ -79,7 +80,7 @@ class OpenAIResponsesSocket(Session):
 
     def error_body(self, refusal: Refusal) -> bytes:
         """Return OpenAI's event of an error, as its clients and its docs have it."""
-        error = msgspec.json.decode(openai_error_body(refusal))["error"]
+        error = msgspec.json.decode(openai_error_body(refusal), type=dict[str, Any])["error"]
         told = {"code": error["code"], "message": error["message"], "param": None}
         event = {"type": "error", "status": refusal.status, "sequence_number": 0, **told}
         return msgspec.json.encode({**event, "error": error})

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asides
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.loose import read_as
@@ -51,15 +52,15 @@ class _Request(_Thread, gc=False):
     tool_outputs: list[_Output] | None = None
     model: str | None = None
     stream: bool | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: sampling.Number = None
+    top_p: sampling.Number = None
     max_completion_tokens: int | None = None
     reasoning_effort: str | None = None
     response_format: sampling.Format | str | None = None
     tools: list[msgspec.Raw] | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Request, strict=False)
+_DECODER = decoder_of(_Request)
 
 
 class OpenAIThreads:

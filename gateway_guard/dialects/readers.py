@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import msgspec
-
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.lenient import UNREADABLE, parse
 from gateway_guard.dialects.tally import Tally
 
@@ -25,6 +24,7 @@ BATCH_BYTES = 16 * 1024
 MOST_EVENT_BYTES = 2**20
 MOST_BODY_BYTES = 2**23
 MOST_LINES = 100_000
+MOST_BROKEN_LINES = 1_000
 
 _BOM = b"\xef\xbb\xbf"
 _DATA = re.compile(rb"\ndata:([^\n]*)")
@@ -43,7 +43,7 @@ class Grammar(Generic[T]):
         mend: Callable[[object], T | None],
         absorb: Callable[[T, Tally], None],
     ) -> None:
-        self._decoder = msgspec.json.Decoder(kind, strict=False)
+        self._decoder = decoder_of(kind)
         self._mend = mend
         self.absorb = absorb
 
@@ -65,9 +65,14 @@ class Grammar(Generic[T]):
 
     def read_loosely_by_lines(self, lines: list[bytes], tally: Tally) -> None:
         """Absorb the JSON value that the lines make up, or those that each of them is."""
-        if not self.read_loosely(b"\n".join(lines), tally):
-            for line in filter(None, lines[:MOST_LINES]):
-                self.read_loosely(line, tally)
+        # Two parsers turn down what is blank, which takes them longer than it takes to see that.
+        lines = [line for line in lines if line and not line.isspace()]
+        if lines and not self.read_loosely(b"\n".join(lines), tally):
+            broken = 0
+            for line in lines[:MOST_LINES]:
+                broken += not self.read_loosely(line, tally)
+                if broken > MOST_BROKEN_LINES:
+                    break
 
     def absorb_plain(self, data: object, tally: Tally) -> None:
         """Absorb what a JSON parser returned, as far as it makes sense."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway_guard.dialects.asides import ABSENT
+from gateway_guard.dialects.loose import coerced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+Number = Any
+"""The type of fields that hold fractions: declared as ``float`` they are slow, see decoding."""
 
 _MOST_TOKENS = 2**31 - 1
 _MOST_ANSWERS = 2**14
@@ -41,8 +45,9 @@ class Format(msgspec.Struct, gc=False):
     schema: msgspec.Raw = ABSENT
 
 
-def finite(number: float | None) -> float | None:
-    """Return a number within a million of zero, ``None`` for every other one."""
+def finite(value: object) -> float | None:
+    """Return a number within a million of zero, ``None`` for everything else."""
+    number = None if value is None else coerced(value, float)
     return number if number is None or abs(number) <= _LARGEST_NUMBER else None
 
 

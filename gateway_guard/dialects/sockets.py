@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from gateway_guard.dialects import sampling
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.gemini_live import GeminiLive
 from gateway_guard.dialects.generic_socket import GenericSocket
 from gateway_guard.dialects.lenient import UNREADABLE
@@ -32,7 +33,7 @@ class _First(msgspec.Struct, gc=False):
     input: msgspec.Raw = msgspec.Raw()
 
 
-_FIRST = msgspec.json.Decoder(_First)
+_FIRST = decoder_of(_First, strict=True)
 
 
 def session_for(path: str, query: bytes, message: bytes) -> Session:

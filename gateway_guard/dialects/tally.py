@@ -156,17 +156,22 @@ class _Calls:
 class _Choice:
     """One of the answers drawn for a request."""
 
-    __slots__ = ("_calls", "_chars", "_texts", "_whole", "pieces")
+    __slots__ = ("_ahead", "_calls", "_chars", "_measured", "_texts", "_whole", "pieces")
 
     def __init__(self, *, whole: bool) -> None:
         self.pieces: list[str] = []
+        self._measured = 0
+        self._ahead = 0
         self._texts: list[str] = []
         self._chars = 0
         self._whole = whole
         self._calls: _Calls | None = None
 
     def length(self) -> int:
-        return self._chars + sum(map(len, self.pieces))
+        # Asked after each piece, so none of them is measured twice.
+        self._ahead += sum(map(len, self.pieces[self._measured :]))
+        self._measured = len(self.pieces)
+        return self._chars + self._ahead
 
     def call(self, slot: int, call_id: str | None) -> None:
         if self._calls is None:
@@ -182,6 +187,7 @@ class _Choice:
             return 0
         text = "".join(self.pieces)
         self.pieces.clear()
+        self._measured = self._ahead = 0
         self._chars += len(text)
         self._whole = self._whole and len(text) <= room and self._chars <= MOST_CHOICE_CHARS
         if not self._whole:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.encoding import decoder_for
 from gateway_guard.dialects.lenient import UNREADABLE
 
@@ -28,7 +29,7 @@ class _Created(msgspec.Struct, gc=False):
     file: _Named | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Created)
+_DECODER = decoder_of(_Created, strict=True)
 
 
 class UploadAnswer:
