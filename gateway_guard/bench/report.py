@@ -65,6 +65,33 @@ class Flood(msgspec.Struct, frozen=True):
     rss: int
 
 
+class Served(msgspec.Struct, frozen=True):
+    """A way to ask a model that a server serves, and the tokens that were spent on it unseen."""
+
+    mount: str
+    path: str
+    encoding: str
+    credential: str
+    unseen_tokens: int
+
+
+class Turned(msgspec.Struct, frozen=True):
+    """A way that a server turns away, so that nothing is spent; status 0 is no answer at all."""
+
+    mount: str
+    path: str
+    encoding: str
+    credential: str
+    status: int
+
+
+class Bypass(msgspec.Struct, frozen=True):
+    """Ways to ask the models behind guarded servers: those that are served, and all others."""
+
+    ways: list[Served]
+    rejected: list[Turned]
+
+
 Remark = tuple[str, str]
 
 
@@ -79,6 +106,7 @@ class Report(msgspec.Struct):
     proxy: Proxy | None = None
     scale: Scale | None = None
     flood: Flood | None = None
+    bypass: Bypass | None = None
     remarks: dict[str, list[Remark]] = {}
 
 
@@ -108,6 +136,8 @@ def as_dict(report: Report) -> dict[str, object]:
         "proxy": report.proxy,
         "scale": report.scale,
         "flood": report.flood,
+        "bypass": report.bypass and report.bypass.ways,
+        "bypass_rejected": report.bypass and report.bypass.rejected,
     }
     return {name: _rounded(part) for name, part in msgspec.to_builtins(parts).items()}
 
@@ -170,12 +200,31 @@ def _flood_rows(part: Flood) -> list[Row]:
     return [("memory: resident after the floods", f"{part.rss / _MIB:.0f} MiB", bound)]
 
 
+def _bypass_rows(part: Bypass) -> list[Row]:
+    rows: list[Row] = []
+    for mount in dict.fromkeys(way.mount for way in part.ways):
+        ways = [way for way in part.ways if way.mount == mount]
+        turned = sum(way.mount == mount for way in part.rejected)
+        rows += [
+            (f"bypass: ways to ask that {mount} serves", str(len(ways)), ""),
+            ("  that it turns away", str(turned), ""),
+            ("  tokens spent unseen", str(sum(way.unseen_tokens for way in ways)), "0"),
+        ]
+        rows += [
+            (f"    {way.path}, {way.encoding}, {way.credential}", str(way.unseen_tokens), "")
+            for way in ways
+            if way.unseen_tokens
+        ]
+    return rows
+
+
 _ROWS: Final[dict[str, Callable[[Any], list[Row]]]] = {
     "in_process": _in_process_rows,
     "kept": _kept_rows,
     "proxy": _proxy_rows,
     "scale": _scale_rows,
     "flood": _flood_rows,
+    "bypass": _bypass_rows,
 }
 
 
