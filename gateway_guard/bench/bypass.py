@@ -104,7 +104,7 @@ def unseen(ledger: list[Spent], seen: Seen) -> int:
     if missed:
         return missed
     read = _squeezed(" ".join(seen.texts))
-    texts = [text for spent in ledger for text in spent.texts]
+    texts = {text for spent in ledger for text in spent.texts}
     is_read = all(_squeezed(text) in read for text in texts)
     is_read = is_read and seen.chars >= sum(map(len, texts))
     is_seen = seen.output_tokens >= completion or seen.output_chars >= answers * len(TEXT)

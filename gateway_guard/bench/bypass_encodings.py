@@ -45,6 +45,7 @@ _MULTIPART: Final = "multipart/form-data; boundary=cut"
 _BLANKS: Final = b" \r\n\t" * 65_536
 _MANY: Final = 100_000
 _DECOY: Final = "What time does the library close?"
+_SYSTEM: Final = "Answer at length, and write out how you have come to it."
 _TEXTS: Final = ("messages", "prompt", "input", "contents", "question")
 
 
@@ -128,11 +129,28 @@ def _replaced(value: object) -> object:
 
 def _twice(*, last: bool) -> Callable[[Fields], Sent]:
     def write(fields: Fields) -> Sent:
-        decoy = {name: it for name, it in _decoyed(fields).items() if name in _TEXTS}
+        decoy = _saying(_decoyed(fields))
         first, second = (_text(decoy), _text(fields)) if last else (_text(fields), _text(decoy))
         return _json(first[:-1] + b", " + second[1:])
 
     return write
+
+
+def _laid_over(fields: Fields) -> Sent:
+    return plain(_decoyed(fields) | {"extra_body": _saying(fields)})
+
+
+def _in_a_fallback(fields: Fields) -> Sent:
+    fallback = {"model": fields["model"]} | _saying(fields)
+    return plain(_decoyed(fields) | {"model": "broken", "fallbacks": [fallback]})
+
+
+def _saying(fields: Fields) -> Fields:
+    return {name: value for name, value in fields.items() if name in _TEXTS}
+
+
+def _for_two_models(fields: Fields) -> Sent:
+    return plain(fields | {"model": "{model},a/b".format(**fields)})
 
 
 def _escaped(fields: Fields) -> Sent:
@@ -220,5 +238,10 @@ ENCODINGS: Final[dict[str, Callable[[Fields], Sent]]] = {
     "blanks behind it": _around(b"", _BLANKS),
     "blanks before it": _around(_BLANKS, b""),
     "types loosely": _loose,
+    "the text in extra_body": _laid_over,
+    "the text in a fallback": _in_a_fallback,
+    "the number of answers in extra_body": lambda fields: plain(fields | {"extra_body": {"n": 3}}),
+    "two models": _for_two_models,
+    "a system text beside it": lambda fields: plain(fields | {"system": _SYSTEM}),
     **FORMS,
 }

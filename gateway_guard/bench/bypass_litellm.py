@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway_guard.bench.bypass_model import BROKEN
 from gateway_guard.bench.bypass_ways import KEYS, ROOT
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MODELS: Final = {
     "a/b": ("openai/gpt-4o", "/v1"),
+    "broken": ("openai/gpt-4.1", BROKEN),
     "m": ("openai/gpt-4o-mini", "/v1"),
     "instruct": ("text-completion-openai/gpt-3.5-turbo-instruct", "/v1"),
     "embed": ("openai/text-embedding-3-small", "/v1"),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 LEDGER: Final = "/side-door/ledger"
+BROKEN: Final = "/broken"
+"""Where a model is that answers nobody."""
+
 _HOLDING: Final = (
     *("system", "systemInstruction", "instructions", "messages", "contents", "prompt", "input"),
     *("question", "text"),
@@ -73,6 +76,8 @@ class Model:
         speech = next((speech for speech in SPEECHES if speech.path.search(path)), None)
         texts = [text for name in _HOLDING for text in _said(fields.get(name))]
         turns = fields.get("messages") or fields.get("contents") or []
+        if path.startswith(BROKEN):
+            return JSONResponse({"error": {"message": "out of order"}}, status_code=500)
         if speech is None or not texts or not _are_turns(turns):
             return JSONResponse({"error": {"message": "nothing is asked"}}, status_code=400)
         cost = _cost(path, fields, texts)

@@ -10,7 +10,7 @@ from gateway_guard.dialects import sampling
 from gateway_guard.dialects.anthropic_answers import GRAMMAR
 from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_asides
 from gateway_guard.dialects.errors import anthropic_error_body
-from gateway_guard.dialects.loose import read_as
+from gateway_guard.dialects.overlays import Overlaid, overlaid
 from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
@@ -33,7 +33,7 @@ class _Output(msgspec.Struct, gc=False):
     format: msgspec.Raw = ABSENT
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Overlaid, gc=False):
     messages: list[_Message] | None = None
     system: Content = None
     model: str = ""
@@ -69,7 +69,7 @@ class AnthropicMessages:
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
         del path  # names no model here
-        return read_as(body, _DECODER, MENDERS, lambda request: _exchange(request, len(body)))
+        return overlaid(body, _DECODER, MENDERS, lambda request: _exchange(request, len(body)))
 
     def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
         """Return a reader for one response."""

@@ -10,10 +10,10 @@ from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import ABSENT, aside, with_asides
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.generic import Generic
-from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_completions_answers import GRAMMAR
 from gateway_guard.dialects.openai_paths import Place
 from gateway_guard.dialects.openai_prompts import fan_out, prompts_in
+from gateway_guard.dialects.overlays import Overlaid, overlaid
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -25,7 +25,7 @@ _CHAT = Place("/chat/completions")
 _ANYTHING = Generic()
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Overlaid, gc=False):
     prompt: msgspec.Raw = ABSENT
     suffix: str | None = None
     model: str = ""
@@ -60,7 +60,7 @@ class OpenAICompletions:
 
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
-        exchange = read_as(body, _DECODER, {}, lambda request: _exchange(request, body, path))
+        exchange = overlaid(body, _DECODER, {}, lambda request: _exchange(request, body, path))
         if exchange is None or exchange.turns:
             return exchange
         # Asked to go on from nothing, a model begins a document of its own.

@@ -10,10 +10,11 @@ from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asides
 from gateway_guard.dialects.bounds import Budget
 from gateway_guard.dialects.errors import openai_error_body
-from gateway_guard.dialects.loose import read_as, strings_in
+from gateway_guard.dialects.loose import strings_in
 from gateway_guard.dialects.openai_items import MENDERS, Item, Reasoning, turns_of
 from gateway_guard.dialects.openai_paths import Place
 from gateway_guard.dialects.openai_responses_answers import GRAMMAR
+from gateway_guard.dialects.overlays import Overlaid, overlaid
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -41,7 +42,7 @@ class _Named(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Overlaid, gc=False):
     input: str | list[Item | str] | Item | None = None
     instructions: Any = None
     previous_input_messages: list[Item | str] | None = None
@@ -84,7 +85,7 @@ class OpenAIResponses:
 
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
-        return read_as(body, _DECODER, MENDERS, lambda request: _exchange(request, body, path))
+        return overlaid(body, _DECODER, MENDERS, lambda request: _exchange(request, body, path))
 
     def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
         """Return a reader for one response."""
