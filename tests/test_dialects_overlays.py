@@ -25,6 +25,23 @@ def texts(value: object, path: str) -> list[str]:
     return [turn.text for one in (exchange, *exchange.others) for turn in one.turns]
 
 
+CONTENTS = [{"role": "user", "parts": [{"text": "Hidden."}]}]
+
+
+def test_what_is_laid_over_under_names_of_others_is_read() -> None:
+    """The gateway hands it on to a model that knows them."""
+    value = {"messages": said("Plain."), "extra_body": {"contents": CONTENTS}}
+    assert texts(value, CHAT) == ["Plain.", "Hidden."]
+
+
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent"])
+def test_what_gemini_is_asked_in_a_fallback_is_read(method: str) -> None:
+    """Streamed or not."""
+    plain = [{"role": "user", "parts": [{"text": "Plain."}]}]
+    value = {"contents": plain, "fallbacks": [{"model": "m", "contents": CONTENTS}]}
+    assert texts(value, f"/v1beta/models/m:{method}") == ["Plain.", "Hidden."]
+
+
 @pytest.mark.parametrize("path", [CHAT, "/v1/messages", "/v1/responses"])
 @pytest.mark.parametrize("field", ["extra_body", "fallbacks"])
 def test_what_is_laid_over_is_read_beside_what_is_not(path: str, field: str) -> None:
@@ -86,10 +103,19 @@ def test_a_request_that_says_all_in_its_overlay_is_an_exchange() -> None:
     assert [turn.text for turn in exchange.turns] == ["Hidden."]
 
 
-def test_a_system_text_beside_the_messages_is_read() -> None:
-    """It is Anthropic's name for it, and handed on to their models."""
-    value = {"messages": said("Why?"), "system": "Think aloud."}
-    assert [(turn.role, turn.text) for turn in asked(value, CHAT).turns] == [
+@pytest.mark.parametrize(
+    ("path", "name", "system"),
+    [
+        (CHAT, "messages", "system"),
+        ("/v1/responses", "input", "system"),
+        ("/v1/completions", "prompt", "system"),
+        ("/v1/messages", "messages", "instructions"),
+    ],
+)
+def test_a_system_text_under_another_name_is_read(path: str, name: str, system: str) -> None:
+    """It is Anthropic's or OpenAI's name for it, and handed on to their models."""
+    value = {name: said("Why?") if name == "messages" else "Why?", system: "Think aloud."}
+    assert [(turn.role, turn.text) for turn in asked(value, path).turns] == [
         ("system", "Think aloud."),
         ("user", "Why?"),
     ]

@@ -36,6 +36,7 @@ class _Output(msgspec.Struct, gc=False):
 class _Request(Overlaid, gc=False):
     messages: list[_Message] | None = None
     system: Content = None
+    instructions: Content = None  # LiteLLM hands them on to models that have them
     model: str = ""
     stream: bool | None = None
     max_tokens: int | None = None
@@ -85,6 +86,8 @@ def _turns(request: _Request) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     if request.system:
         turns += split_turns("system", request.system)
+    if request.instructions:
+        turns += split_turns("system", request.instructions)
     for message in request.messages or ():
         role = ROLES.get(message.role, "user")
         content = message.content

@@ -9,6 +9,7 @@ import msgspec
 from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_asides
 from gateway_guard.dialects.gemini_contents import Content, Contents, contents_turns
+from gateway_guard.dialects.overlays import Overlaid
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Config(msgspec.Struct, gc=False):
     thinking_: Thinking | None = msgspec.field(default=None, name="thinking_config")
 
 
-class Request(msgspec.Struct, gc=False):
+class Request(Overlaid, gc=False):
     """A request for content, and the contents that a cache is filled with."""
 
     contents: Contents = None

@@ -152,11 +152,12 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
     turns = _turns(request)
     if not turns:
         return None
+    model = _PLACE.model_in(path) or request.model
     return Exchange(
         dialect=OpenAIChat.name,
-        model=sampling.model_name(_PLACE.model_in(path) or request.model),
+        model=sampling.model_name(model),
         turns=turns,
-        sampling=_sampling(request),
+        sampling=_sampling(request, model),
         stream=request.stream is True,
         tool_definitions=_tool_count(request),
         end_user=_end_user(request),
@@ -176,7 +177,7 @@ def _end_user(request: _Request) -> str | None:
     return sampling.end_user_name(request.safety_identifier or request.user or named)
 
 
-def _sampling(request: _Request) -> Sampling:
+def _sampling(request: _Request, model: str) -> Sampling:
     limit = request.max_completion_tokens
     reasoning = request.reasoning or _NO_REASONING
     return Sampling(
@@ -185,7 +186,7 @@ def _sampling(request: _Request) -> Sampling:
         max_tokens=sampling.token_count(request.max_tokens if limit is None else limit),
         thinking_tokens=sampling.thinking_budget(request.thinking, reasoning.max_tokens),
         effort=sampling.known_effort(request.reasoning_effort or reasoning.effort),
-        answers=_answers(request),
+        answers=_answers(request, model),
         stops=sampling.stop_count(request.stop),
         logprobs=bool(request.logprobs),
         top_logprobs=sampling.token_count(request.top_logprobs) or 0,
@@ -195,8 +196,8 @@ def _sampling(request: _Request) -> Sampling:
     )
 
 
-def _answers(request: _Request) -> int:
+def _answers(request: _Request, model: str) -> int:
     """Return how many answers are asked for; LiteLLM asks each model of several with commas."""
-    models = request.model.count(",") + 1
+    models = model.count(",") + 1
     answers = sampling.answer_count(request.n, request.best_of)
     return answers if models == 1 else sampling.answer_count(answers * models)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway_guard.dialects import sampling
-from gateway_guard.dialects.asides import ABSENT, aside, with_asides
+from gateway_guard.dialects.asides import ABSENT, aside, aside_of, with_asides
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.generic import Generic
 from gateway_guard.dialects.openai_completions_answers import GRAMMAR
@@ -28,6 +28,7 @@ _ANYTHING = Generic()
 class _Request(Overlaid, gc=False):
     prompt: msgspec.Raw = ABSENT
     suffix: str | None = None
+    system: Any = None  # LiteLLM hands it on to models that have it
     model: str = ""
     stream: bool | None = None
     temperature: float | None = None
@@ -101,12 +102,12 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
 def _turns(text: str, request: _Request) -> tuple[Turn, ...]:
     """Return the turn of a prompt; what shall follow its completion is a part of it."""
     turn = Turn("user", f"{text}\n{request.suffix}" if request.suffix else text)
+    system = aside_of(request.system)
+    turns = (Turn("system", system), turn) if system else (turn,)
     form = request.response_format
-    return (
-        (turn,)
-        if form is None
-        else with_asides([turn], (aside(form.json_schema), aside(form.schema)))
-    )
+    if form is None:
+        return turns
+    return with_asides(turns, (aside(form.json_schema), aside(form.schema)))
 
 
 def _sampling(request: _Request) -> Sampling:

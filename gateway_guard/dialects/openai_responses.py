@@ -45,6 +45,7 @@ class _Named(msgspec.Struct, gc=False):
 class _Request(Overlaid, gc=False):
     input: str | list[Item | str] | Item | None = None
     instructions: Any = None
+    system: Any = None  # LiteLLM hands it on to models that have it
     previous_input_messages: list[Item | str] | None = None
     previous_response_id: str | None = None
     conversation: str | _Named | None = None
@@ -117,6 +118,8 @@ def _turns(request: _Request) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     if request.instructions is not None:
         turns.append(Turn("system", aside_of(request.instructions)))
+    if request.system is not None:
+        turns.append(Turn("system", aside_of(request.system)))
     turns += turns_of(request.previous_input_messages or ())
     if request.prompt is not None:
         turns.append(Turn("user", _text_of(_filled_in(request.prompt))))

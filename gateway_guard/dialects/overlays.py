@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from gateway_guard.dialects.generic_turns import Found
 from gateway_guard.dialects.loose import read_as
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from gateway_guard.dialects.loose import Menders
     from gateway_guard.exchange import Exchange, Turn
@@ -55,6 +56,7 @@ def overlaid(
     for overlay in overlays[:_MOST_OVERLAYS]:
         text = msgspec.json.encode({**plain, **overlay})
         exchange = _joined(exchange, read_as(text, decoder, menders, make))
+        exchange = _with_turns(exchange, Found(overlay).turns)
     return exchange
 
 
@@ -74,6 +76,15 @@ def _joined(plain: Exchange | None, laid: Exchange | None) -> Exchange | None:
         return msgspec.structs.replace(laid, turns=tuple(turns), body_bytes=plain.body_bytes)
     new = dict.fromkeys(turn for turn in _turns(laid) if turn not in plain.turns)
     return msgspec.structs.replace(plain, turns=(*plain.turns, *new))
+
+
+def _with_turns(exchange: Exchange | None, turns: Iterable[Turn]) -> Exchange | None:
+    """Return an exchange with what is said under names that only other dialects know."""
+    if exchange is None:
+        return None
+    texts = {turn.text for turn in _turns(exchange)}
+    new = dict.fromkeys(turn for turn in turns if turn.text not in texts)
+    return msgspec.structs.replace(exchange, turns=(*exchange.turns, *new)) if new else exchange
 
 
 def _turns(exchange: Exchange) -> Iterator[Turn]:
