@@ -156,6 +156,8 @@ class Ways:
         number = next(self._numbers)
         shape = shape_at(path) or SHAPES[0]
         fields = self._fields(shape, manner)
+        if path.startswith("/queue/"):
+            fields["priority"] = 0
         write = ENCODINGS.get(encoding, plain)
         headers, query = placed(credential, f"{KEYS}{self._mount}-{number:04}")
         sent = write(fields)
