@@ -49,7 +49,7 @@ lint: setup ## Check style, formatting and types
 	$(BIN)/mypy
 
 test: lint $(MODEL_STAMP) ## Run lint, types and all tests with branch coverage
-	$(BIN)/pytest --cov=gateway_guard --cov-branch --cov-fail-under=95
+	$(BIN)/pytest -n 2 --dist loadfile --cov=gateway_guard --cov-branch --cov-fail-under=95
 
 format: setup ## Put the sources into their canonical form
 	$(BIN)/ruff check --fix

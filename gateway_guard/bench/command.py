@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway_guard.bench.buffers import measure_buffers
+from gateway_guard.bench.bypass import check_installed, measure_bypass
 from gateway_guard.bench.flood import MEMORY_BYTES, measure_flood
 from gateway_guard.bench.in_process import measure_in_process
 from gateway_guard.bench.loops import run
@@ -18,6 +19,9 @@ from gateway_guard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+_BYPASS: Final = "bypass"
 
 
 class Effort(NamedTuple):
@@ -59,11 +63,14 @@ def bench(*, only: str, quick: bool, as_json: bool) -> None:
     """Measure and print the results; ``only`` names parts, separated by commas, empty for all.
 
     Raises:
-        ConfigurationError: if there is no part of such a name.
+        ConfigurationError: if there is no part of such a name, or a part needs what is missing.
         MeasurementError: if something that was to be measured did not work.
 
     """
-    report = measure(parts_of(only), QUICK if quick else FULL)
+    names = parts_of(only)
+    if _BYPASS in names:
+        check_installed()
+    report = measure(names, QUICK if quick else FULL)
     text = json.dumps(as_dict(report)) if as_json else as_table(report)
     sys.stdout.write(text + "\n")
 
@@ -130,6 +137,11 @@ def _buffers(report: Report, effort: Effort) -> None:
     report.buffers = run(measure_buffers(effort.wave, rounds=rounds))
 
 
+def _bypass(report: Report, effort: Effort) -> None:
+    del effort  # a way that is left out is the one that leads past
+    report.bypass = measure_bypass()
+
+
 def _yes(*, holds: bool) -> str:
     return "yes" if holds else "NO"
 
@@ -141,4 +153,5 @@ PARTS: Final[dict[str, tuple[str, Callable[[Report, Effort], None]]]] = {
     "scale": ("requests among a million subjects", _scale),
     "flood": ("memory under floods", _flood),
     "buffers": ("large bodies of strangers", _buffers),
+    _BYPASS: ("whether any way leads past the guard", _bypass),
 }

@@ -76,6 +76,33 @@ class Buffers(msgspec.Struct, frozen=True):
     bare_p99_ms: float
 
 
+class Served(msgspec.Struct, frozen=True):
+    """A way to ask a model that a server serves, and the tokens that were spent on it unseen."""
+
+    mount: str
+    path: str
+    encoding: str
+    credential: str
+    unseen_tokens: int
+
+
+class Turned(msgspec.Struct, frozen=True):
+    """A way that a server turns away, so that nothing is spent; status 0 is no answer at all."""
+
+    mount: str
+    path: str
+    encoding: str
+    credential: str
+    status: int
+
+
+class Bypass(msgspec.Struct, frozen=True):
+    """Ways to ask the models behind guarded servers: those that are served, and all others."""
+
+    ways: list[Served]
+    rejected: list[Turned]
+
+
 Remark = tuple[str, str]
 
 
@@ -91,6 +118,7 @@ class Report(msgspec.Struct):
     scale: Scale | None = None
     flood: Flood | None = None
     buffers: Buffers | None = None
+    bypass: Bypass | None = None
     remarks: dict[str, list[Remark]] = {}
 
 
@@ -121,6 +149,8 @@ def as_dict(report: Report) -> dict[str, object]:
         "scale": report.scale,
         "flood": report.flood,
         "buffers": report.buffers,
+        "bypass": report.bypass and report.bypass.ways,
+        "bypass_rejected": report.bypass and report.bypass.rejected,
     }
     return {name: _rounded(part) for name, part in msgspec.to_builtins(parts).items()}
 
@@ -193,6 +223,24 @@ def _buffers_rows(part: Buffers) -> list[Row]:
     ]
 
 
+def _bypass_rows(part: Bypass) -> list[Row]:
+    rows: list[Row] = []
+    for mount in dict.fromkeys(way.mount for way in part.ways):
+        ways = [way for way in part.ways if way.mount == mount]
+        turned = sum(way.mount == mount for way in part.rejected)
+        rows += [
+            (f"bypass: ways to ask that {mount} serves", str(len(ways)), ""),
+            ("  that it turns away", str(turned), ""),
+            ("  tokens spent unseen", str(sum(way.unseen_tokens for way in ways)), "0"),
+        ]
+        rows += [
+            (f"    {way.path}, {way.encoding}, {way.credential}", str(way.unseen_tokens), "")
+            for way in ways
+            if way.unseen_tokens
+        ]
+    return rows
+
+
 _ROWS: Final[dict[str, Callable[[Any], list[Row]]]] = {
     "in_process": _in_process_rows,
     "kept": _kept_rows,
@@ -200,6 +248,7 @@ _ROWS: Final[dict[str, Callable[[Any], list[Row]]]] = {
     "scale": _scale_rows,
     "flood": _flood_rows,
     "buffers": _buffers_rows,
+    "bypass": _bypass_rows,
 }
 
 

@@ -11,7 +11,7 @@ from gateway_guard.dialects.anthropic_answers import GRAMMAR
 from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_asides
 from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import anthropic_error_body
-from gateway_guard.dialects.loose import read_as
+from gateway_guard.dialects.overlays import Overlaid, overlaid
 from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
@@ -34,9 +34,10 @@ class _Output(msgspec.Struct, gc=False):
     format: msgspec.Raw = ABSENT
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Overlaid, gc=False):
     messages: list[_Message] | None = None
     system: Content = None
+    instructions: Content = None  # LiteLLM hands them on to models that have them
     model: str = ""
     stream: bool | None = None
     max_tokens: int | None = None
@@ -70,7 +71,7 @@ class AnthropicMessages:
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
         del path  # names no model here
-        return read_as(body, _DECODER, MENDERS, lambda request: _exchange(request, len(body)))
+        return overlaid(body, _DECODER, MENDERS, lambda request: _exchange(request, len(body)))
 
     def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
         """Return a reader for one response."""
@@ -86,6 +87,8 @@ def _turns(request: _Request) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     if request.system:
         turns += split_turns("system", request.system)
+    if request.instructions:
+        turns += split_turns("system", request.instructions)
     for message in request.messages or ():
         role = ROLES.get(message.role, "user")
         content = message.content

@@ -20,6 +20,7 @@ from gateway_guard.dialects.gemini_lists import (
 )
 from gateway_guard.dialects.gemini_requests import NAME, Request, cached_exchange_of, exchange_of
 from gateway_guard.dialects.loose import read_as
+from gateway_guard.dialects.overlays import overlaid
 from gateway_guard.dialects.values import ValuesReader
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def model_in(path: str) -> str:
 
 def _read_stream(body: bytes, model: str) -> Exchange | None:
     size = len(body)
-    return read_as(
+    return overlaid(
         body, _DECODER, MENDERS, lambda request: exchange_of(request, model, size, stream=True)
     )
 

@@ -15,6 +15,7 @@ from gateway_guard.dialects.gemini_contents import MENDERS, Contents, contents_t
 from gateway_guard.dialects.gemini_requests import NAME, Request, exchange_of, model_name
 from gateway_guard.dialects.lists import read_dense, read_drawn, read_each
 from gateway_guard.dialects.loose import read_as
+from gateway_guard.dialects.overlays import overlaid
 from gateway_guard.exchange import Exchange, Turn
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ _EMBEDS = decoder_of(_Embeds, strict=True)
 def read_generate(body: bytes, model: str) -> Exchange | None:
     """Return the exchange in a request for content that is not streamed."""
     size = len(body)
-    return read_as(
+    return overlaid(
         body, _GENERATE, MENDERS, lambda request: exchange_of(request, model, size, stream=False)
     )
 

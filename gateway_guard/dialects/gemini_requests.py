@@ -10,6 +10,7 @@ from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import ABSENT, aside, tools_aside, with_asides
 from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.gemini_contents import Content, Contents, contents_turns
+from gateway_guard.dialects.overlays import Overlaid
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Config(msgspec.Struct, gc=False):
     thinking_: Thinking | None = msgspec.field(default=None, name="thinking_config")
 
 
-class Request(msgspec.Struct, gc=False):
+class Request(Overlaid, gc=False):
     """A request for content, and the contents that a cache is filled with."""
 
     contents: Contents = None

@@ -10,9 +10,9 @@ from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asides
 from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
-from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_answers import GRAMMAR, Call
 from gateway_guard.dialects.openai_paths import Place
+from gateway_guard.dialects.overlays import Overlaid, overlaid
 from gateway_guard.dialects.parts import MENDERS, ROLES, Content, split_turns
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
@@ -51,8 +51,9 @@ class _Reasoning(msgspec.Struct, gc=False):
     max_tokens: int | None = None
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Overlaid, gc=False):
     messages: list[_Message] | None = None
+    system: Content = None  # LiteLLM hands it on to models that have it
     model: str = ""
     stream: bool | None = None
     temperature: sampling.Number = None
@@ -95,7 +96,7 @@ class OpenAIChat:
 
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
-        return read_as(body, _DECODER, MENDERS, lambda request: _exchange(request, body, path))
+        return overlaid(body, _DECODER, MENDERS, lambda request: _exchange(request, body, path))
 
     def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
         """Return a reader for one response."""
@@ -108,7 +109,7 @@ class OpenAIChat:
 
 
 def _turns(request: _Request) -> tuple[Turn, ...]:
-    turns: list[Turn] = []
+    turns = split_turns("system", request.system) if request.system else []
     for message in request.messages or ():
         role = ROLES.get(message.role, "user")
         content = message.content
@@ -152,11 +153,12 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
     turns = _turns(request)
     if not turns:
         return None
+    model = _PLACE.model_in(path) or request.model
     return Exchange(
         dialect=OpenAIChat.name,
-        model=sampling.model_name(_PLACE.model_in(path) or request.model),
+        model=sampling.model_name(model),
         turns=turns,
-        sampling=_sampling(request),
+        sampling=_sampling(request, model),
         stream=request.stream is True,
         tool_definitions=_tool_count(request),
         end_user=_end_user(request),
@@ -176,7 +178,7 @@ def _end_user(request: _Request) -> str | None:
     return sampling.end_user_name(request.safety_identifier or request.user or named)
 
 
-def _sampling(request: _Request) -> Sampling:
+def _sampling(request: _Request, model: str) -> Sampling:
     limit = request.max_completion_tokens
     reasoning = request.reasoning or _NO_REASONING
     return Sampling(
@@ -185,7 +187,7 @@ def _sampling(request: _Request) -> Sampling:
         max_tokens=sampling.token_count(request.max_tokens if limit is None else limit),
         thinking_tokens=sampling.thinking_budget(request.thinking, reasoning.max_tokens),
         effort=sampling.known_effort(request.reasoning_effort or reasoning.effort),
-        answers=sampling.answer_count(request.n, request.best_of),
+        answers=_answers(request, model),
         stops=sampling.stop_count(request.stop),
         logprobs=bool(request.logprobs),
         top_logprobs=sampling.token_count(request.top_logprobs) or 0,
@@ -193,3 +195,10 @@ def _sampling(request: _Request) -> Sampling:
         seeded=request.seed is not None,
         structured=sampling.is_structured(request.response_format),
     )
+
+
+def _answers(request: _Request, model: str) -> int:
+    """Return how many answers are asked for; LiteLLM asks each model of several with commas."""
+    models = model.count(",") + 1
+    answers = sampling.answer_count(request.n, request.best_of)
+    return answers if models == 1 else sampling.answer_count(answers * models)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway_guard.dialects import sampling
-from gateway_guard.dialects.asides import ABSENT, aside, with_asides
+from gateway_guard.dialects.asides import ABSENT, aside, aside_of, with_asides
 from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
 from gateway_guard.dialects.generic import Generic
-from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_completions_answers import GRAMMAR
 from gateway_guard.dialects.openai_paths import Place
 from gateway_guard.dialects.openai_prompts import fan_out, prompts_in
+from gateway_guard.dialects.overlays import Overlaid, overlaid
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -26,9 +26,10 @@ _CHAT = Place("/chat/completions")
 _ANYTHING = Generic()
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Overlaid, gc=False):
     prompt: msgspec.Raw = ABSENT
     suffix: str | None = None
+    system: Any = None  # LiteLLM hands it on to models that have it
     model: str = ""
     stream: bool | None = None
     temperature: sampling.Number = None
@@ -61,7 +62,7 @@ class OpenAICompletions:
 
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
-        exchange = read_as(body, _DECODER, {}, lambda request: _exchange(request, body, path))
+        exchange = overlaid(body, _DECODER, {}, lambda request: _exchange(request, body, path))
         if exchange is None or exchange.turns:
             return exchange
         # Asked to go on from nothing, a model begins a document of its own.
@@ -102,12 +103,12 @@ def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:
 def _turns(text: str, request: _Request) -> tuple[Turn, ...]:
     """Return the turn of a prompt; what shall follow its completion is a part of it."""
     turn = Turn("user", f"{text}\n{request.suffix}" if request.suffix else text)
+    system = aside_of(request.system)
+    turns = (Turn("system", system), turn) if system else (turn,)
     form = request.response_format
-    return (
-        (turn,)
-        if form is None
-        else with_asides([turn], (aside(form.json_schema), aside(form.schema)))
-    )
+    if form is None:
+        return turns
+    return with_asides(turns, (aside(form.json_schema), aside(form.schema)))
 
 
 def _sampling(request: _Request) -> Sampling:

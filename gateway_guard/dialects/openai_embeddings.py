@@ -10,10 +10,10 @@ from gateway_guard.dialects import sampling
 from gateway_guard.dialects.asides import ABSENT
 from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
-from gateway_guard.dialects.loose import read_as
 from gateway_guard.dialects.openai_paths import Place
 from gateway_guard.dialects.openai_prompts import fan_out, prompts_in
 from gateway_guard.dialects.openai_vectors import VectorsReader
+from gateway_guard.dialects.overlays import Overlaid, overlaid
 from gateway_guard.exchange import Exchange, Turn
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PLACE = Place("/embeddings")
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Overlaid, gc=False):
     input: msgspec.Raw = ABSENT
     model: str = ""
     user: str | None = None
@@ -45,7 +45,7 @@ class OpenAIEmbeddings:
 
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
-        return read_as(body, _DECODER, {}, lambda request: _exchange(request, body, path))
+        return overlaid(body, _DECODER, {}, lambda request: _exchange(request, body, path))
 
     def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
         """Return a reader for one response, which comes in one piece and says nothing."""

@@ -11,10 +11,11 @@ from gateway_guard.dialects.asides import aside, aside_of, tools_aside, with_asi
 from gateway_guard.dialects.bounds import Budget
 from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.errors import openai_error_body
-from gateway_guard.dialects.loose import read_as, strings_in
+from gateway_guard.dialects.loose import strings_in
 from gateway_guard.dialects.openai_items import MENDERS, Item, Reasoning, turns_of
 from gateway_guard.dialects.openai_paths import Place
 from gateway_guard.dialects.openai_responses_answers import GRAMMAR
+from gateway_guard.dialects.overlays import Overlaid, overlaid
 from gateway_guard.dialects.readers import JsonReader, StreamReader
 from gateway_guard.exchange import Exchange, Sampling, Turn
 
@@ -42,9 +43,10 @@ class _Named(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Overlaid, gc=False):
     input: str | list[Item | str] | Item | None = None
     instructions: Any = None
+    system: Any = None  # LiteLLM hands it on to models that have it
     previous_input_messages: list[Item | str] | None = None
     previous_response_id: str | None = None
     conversation: str | _Named | None = None
@@ -85,7 +87,7 @@ class OpenAIResponses:
 
         Raises one of ``lenient.UNREADABLE`` where msgspec does not read the body as JSON.
         """
-        return read_as(body, _DECODER, MENDERS, lambda request: _exchange(request, body, path))
+        return overlaid(body, _DECODER, MENDERS, lambda request: _exchange(request, body, path))
 
     def response_reader(self, *, event_stream: bool, digest_key: bytes) -> ResponseReader:
         """Return a reader for one response."""
@@ -118,6 +120,8 @@ def _turns(request: _Request) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     if request.instructions is not None:
         turns.append(Turn("system", aside_of(request.instructions)))
+    if request.system is not None:
+        turns.append(Turn("system", aside_of(request.system)))
     turns += turns_of(request.previous_input_messages or ())
     if request.prompt is not None:
         turns.append(Turn("user", _text_of(_filled_in(request.prompt))))

@@ -75,10 +75,15 @@ class Grammar(Generic[T]):
                     break
 
     def absorb_plain(self, data: object, tally: Tally) -> None:
-        """Absorb what a JSON parser returned, as far as it makes sense."""
+        """Absorb what a JSON parser returned, as far as it makes sense.
+
+        A list is taken for several answers: of LiteLLM, where several models were asked.
+        """
         chunk = self._mend(data)
-        if chunk is not None:
-            self.absorb(chunk, tally)
+        values = data[:MOST_LINES] if chunk is None and isinstance(data, list) else ()
+        for found in (chunk, *map(self._mend, values)):
+            if found is not None:
+                self.absorb(found, tally)
 
 
 class JsonReader(Generic[T]):
