@@ -1,0 +1,99 @@
+"""What becomes of a key over its whole life, request by request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from gateway_guard.actions import Action
+
+if TYPE_CHECKING:
+    from gateway_guard.enforcement import Decision
+
+
+class Life:
+    """One key: whose it is, what it asked, and what was done about it.
+
+    ``detected`` is the number of the request that was first throttled, counted from 1, and
+    ``blocked`` that of the first blocked one; ``None`` where it never came to it. ``highest`` is
+    the highest score over its life among the subjects that could impose something, and
+    ``trajectory`` holds (requests, score) wherever it has changed.
+    """
+
+    __slots__ = (
+        "began_at",
+        "blocked",
+        "detected",
+        "detected_at",
+        "harvest_refused",
+        "harvest_requests",
+        "highest",
+        "innocent_refused",
+        "name",
+        "reasons",
+        "refusals",
+        "requests",
+        "source",
+        "text_class",
+        "trajectory",
+        "watched",
+        "watched_at",
+    )
+
+    def __init__(self, text_class: str, source: str, name: str) -> None:
+        """Begin before the first request."""
+        self.text_class = text_class
+        self.source = source
+        self.name = name
+        self.requests = 0
+        self.harvest_requests = 0
+        self.harvest_refused = 0
+        self.innocent_refused = 0
+        self.began_at = 0.0
+        self.watched: int | None = None
+        self.watched_at: float | None = None
+        self.detected: int | None = None
+        self.detected_at: float | None = None
+        self.blocked: int | None = None
+        self.highest = float("-inf")
+        self.reasons: tuple[str, ...] = ()
+        self.trajectory: list[tuple[int, float]] = []
+        self.refusals: Counter[tuple[str, ...]] = Counter()
+
+    @property
+    def innocent_requests(self) -> int:
+        """Return the number of requests that were no part of a harvest."""
+        return self.requests - self.harvest_requests
+
+    def asks(self, at: float, *, harvest: bool) -> None:
+        """Count a new request, not its retries."""
+        if not self.requests:
+            self.began_at = at
+        self.requests += 1
+        self.harvest_requests += harvest
+
+    def judged(self, decision: Decision, at: float) -> None:
+        """Take note of what was decided on the newest request."""
+        action = decision.action
+        if action >= Action.WATCH and self.watched is None:
+            self.watched, self.watched_at = self.requests, at
+        if action >= Action.THROTTLE and self.detected is None:
+            self.detected, self.detected_at = self.requests, at
+            self.reasons = decision.reasons
+        if action >= Action.BLOCK and self.blocked is None:
+            self.blocked = self.requests
+
+    def refused(self, decision: Decision, *, harvest: bool) -> None:
+        """Count a request that was not served, whatever it tried."""
+        if harvest:
+            self.harvest_refused += 1
+            return
+        self.innocent_refused += 1
+        signals = (reason.partition("=")[0] for reason in decision.reasons)
+        self.refusals[decision.subject_kind, *signals] += 1
+
+    def scored(self, logit: float) -> None:
+        """Take note of the score that counts for the newest request."""
+        if not self.trajectory or self.trajectory[-1][1] != logit:
+            self.trajectory.append((self.requests, logit))
+        self.highest = max(self.highest, logit)
