@@ -18,6 +18,7 @@ PACKAGE = "gateway_guard"
 # A room may import only rooms that stand above it.
 ROOMS = (
     "exceptions",
+    "arguments",
     "actions",
     "settings",
     "timeline",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gateway_guard.corpora import Row, TextClass
+from gateway_guard.demo.prose import looks_chinese
 from gateway_guard.lab.asks import LONGEST_TALK
 
 if TYPE_CHECKING:
@@ -40,6 +41,16 @@ class Part(msgspec.Struct, frozen=True):
     def single(self) -> bool:
         """Tell whether no request goes on from another."""
         return all(len(talk) == 1 for talk in self.talks)
+
+    @property
+    def chinese(self) -> bool:
+        """Tell whether most of its conversations begin in Chinese."""
+        return 2 * sum(looks_chinese(talk[0].prompt) for talk in self.talks) > len(self.talks)
+
+    @property
+    def first_turns(self) -> Part:
+        """Return the same with nothing but the first request of each conversation."""
+        return msgspec.structs.replace(self, talks=tuple([talk[:1] for talk in self.talks]))
 
 
 def people(material: Material, seed: int) -> list[Part]:

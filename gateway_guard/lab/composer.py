@@ -58,6 +58,7 @@ class Composer:
         """Let a key begin so many seconds after the beginning; return its life to be."""
         rng = Random(f"{self._seed}:{part.name}")
         life = Life(part.text_class, part.source, part.name)
+        life.talks, life.chinese = len(part.talks), part.chinese
         who = caller(life, client=rng.choice(CLIENTS))
         self.stage.join(who)
         if not self._composed:

@@ -17,12 +17,14 @@ class Life:
     ``detected`` is the number of the request that was first throttled, counted from 1, and
     ``blocked`` that of the first blocked one; ``None`` where it never came to it. ``highest`` is
     the highest score over its life among the subjects that could impose something, and
-    ``trajectory`` holds (requests, score) wherever it has changed.
+    ``trajectory`` holds (requests, score) wherever it has changed. ``talks`` counts its
+    conversations; most of a ``chinese`` key's begin in Chinese.
     """
 
     __slots__ = (
         "began_at",
         "blocked",
+        "chinese",
         "detected",
         "detected_at",
         "harvest_refused",
@@ -34,6 +36,7 @@ class Life:
         "refusals",
         "requests",
         "source",
+        "talks",
         "text_class",
         "trajectory",
         "watched",
@@ -45,6 +48,8 @@ class Life:
         self.text_class = text_class
         self.source = source
         self.name = name
+        self.talks = 0
+        self.chinese = False
         self.requests = 0
         self.harvest_requests = 0
         self.harvest_refused = 0

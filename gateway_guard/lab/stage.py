@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from heapq import heappop, heappush
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,6 +25,8 @@ from gateway_guard.subjects import IMITABLE
 from gateway_guard.timeline import Instant
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway_guard.lab.asks import Ask
     from gateway_guard.lab.judges import Observation
     from gateway_guard.pending import Ticket
@@ -72,7 +75,7 @@ class Stage:
         self,
         weights: Weights,
         *,
-        of_source: dict[str, Weights] | None = None,
+        of_source: Mapping[str, Weights] = MappingProxyType({}),
         observe: bool = False,
         **settings: float | str,
     ) -> None:
@@ -93,7 +96,7 @@ class Stage:
             ladder=rules.assessment.ladder,
             minimum=rules.assessment.minimum,
             weights=weights,
-            of_source=of_source or {},
+            of_source=dict(of_source),
             observations=[] if observe else None,
         )
         self.engine.rules = msgspec.structs.replace(rules, assessment=self.judge)
@@ -123,6 +126,11 @@ class Stage:
     def spawn(self, process: Process) -> None:
         """Begin a process now."""
         self._schedule(self.now.steady, process)
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Return how long the story has lasted."""
+        return self.now.steady - START_AT
 
     def play(self) -> None:
         """Let everything happen in the order of time."""

@@ -1,7 +1,8 @@
 """One key against the guard, again and again: waves of keys that never meet their own kind.
 
-A wave is one engine before which one harvesting key of each source comes, among people and programs
-that come in no other wave. So every key is judged by itself, as if its campaign had no other.
+A wave is one engine, before which people and programs come that come in no other wave, and after
+them one harvesting key of each source. So every key is judged by itself: what a campaign does to
+people who use its words while it lasts is another question, that of the scenarios.
 """
 
 from __future__ import annotations
@@ -18,14 +19,12 @@ from gateway_guard.lab.lives import Life
 from gateway_guard.lab.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gateway_guard.lab.laws import Laws
     from gateway_guard.lab.material import Material
     from gateway_guard.scoring import Weights
 
-WAVES: Final = 18
-QUICK_WAVES: Final = 6
 _DAY_SECONDS: Final = 86400.0
 
 
@@ -51,16 +50,19 @@ def play_wave(
     seed: int,
     composed: bool,
 ) -> Played:
-    """Let everybody of a wave come within a day, and play it to the end."""
+    """Let the innocent come within a day, then the harvesters, and play it to the end."""
     composer = Composer(stage, laws, seed, composed=composed)
     rng = Random(f"{seed}:arrivals")
-    for part in cast:
-        composer.enter(part, rng.uniform(0.0, _DAY_SECONDS))
-    stage.play()
+    for harvests in (False, True):
+        begin = stage.elapsed_seconds
+        for part in cast:
+            if (part.text_class == "harvest") is harvests:
+                composer.enter(part, begin + rng.uniform(0.0, _DAY_SECONDS))
+        stage.play()
     return Played(stage.lives, stage.observed())
 
 
-def stage_of(weights: Weights, of_source: dict[str, Weights], *, observe: bool) -> Stage:
+def stage_of(weights: Weights, of_source: Mapping[str, Weights], *, observe: bool) -> Stage:
     """Return the stage of a wave; one that only observes refuses nobody."""
     mode = "shadow" if observe else "enforce"
     return Stage(weights, of_source=of_source, observe=observe, mode=mode)

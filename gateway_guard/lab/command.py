@@ -1,0 +1,95 @@
+"""``gateway-guard lab``: evaluate and calibrate on a folder of texts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from gateway_guard.lab.calibration import calibrate, prior
+from gateway_guard.lab.evaluation import (
+    Setting,
+    evaluate,
+    fitter_of,
+    leaving_out,
+    observe,
+    setting_of,
+)
+from gateway_guard.lab.material import read_material
+from gateway_guard.lab.table import print_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrate:
+    """What is asked of ``lab calibrate``."""
+
+    corpora: Path
+    seed: int = 0
+    quick: bool = False
+    jobs: int | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    """What is asked of ``lab evaluate``."""
+
+    corpora: Path
+    weights: Literal["shipped", "loso"] = "shipped"
+    seed: int = 0
+    quick: bool = False
+    jobs: int | None = None
+    as_json: bool = False
+    html: Path | None = None
+
+
+def run_evaluate(asked: Evaluate) -> None:
+    """Judge the keys of a folder, and print what became of them.
+
+    Raises:
+        ConfigurationError: if the folder has nothing to compose traffic from.
+
+    """
+    setting = setting_of(read_material(asked.corpora), asked.seed, quick=asked.quick)
+    if asked.weights == "loso":
+        samples = observe(setting, asked.jobs)
+        setting = leaving_out(setting, fitter_of(samples, prior()))
+    report, _ = evaluate(setting, asked.jobs)
+    shown = {"weights": described(setting, asked.weights), **report}
+    if asked.as_json:
+        json.dump(shown, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        print_table(shown)
+
+
+def described(setting: Setting, name: str) -> dict[str, Any]:
+    """Return which weights judge, and those that judge what no source's own do."""
+    weights = setting.weights
+    return {
+        "name": name,
+        "version": weights.version,
+        "bias": weights.bias,
+        "weights": weights.weights,
+        "seed": setting.seed,
+        "waves": setting.played,
+    }
+
+
+def run_calibrate(asked: Calibrate) -> None:
+    """Fit weights on a folder, and write them to a file or to the standard output.
+
+    Raises:
+        ConfigurationError: if the folder has nothing to compose traffic from.
+
+    """
+    setting = setting_of(read_material(asked.corpora), asked.seed, quick=asked.quick)
+    text, _ = calibrate(setting, asked.jobs)
+    if asked.out is None:
+        sys.stdout.write(text)
+    else:
+        asked.out.write_text(text, encoding="utf-8")
