@@ -17,6 +17,7 @@ _FOLDER: Final = (
     "traces/*.csv.gz says when real clients send their requests"
 )
 _JOBS: Final = within(int, 1, 1024)
+_KEYS: Final = within(int, 1, 1000)
 
 
 def add_lab(add_parser: AddParser) -> None:
@@ -34,6 +35,9 @@ def add_lab(add_parser: AddParser) -> None:
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--corpora", type=Path, required=True, metavar="DIR", help=_FOLDER)
     command.add_argument("--seed", type=int, default=0, help="another seed, other keys")
+    command.add_argument(
+        "--keys", type=_KEYS, default=18, metavar="N", help="harvesting keys of each source (18)"
+    )
     command.add_argument("--quick", action="store_true", help="play a third of the keys")
     command.add_argument("--jobs", type=_JOBS, metavar="N", help="processes; as many as cores")
 
@@ -68,6 +72,7 @@ def _run_evaluate(options: argparse.Namespace) -> None:
             corpora=options.corpora,
             weights=options.weights,
             seed=options.seed,
+            keys=options.keys,
             quick=options.quick,
             jobs=options.jobs,
             as_json=options.json,
@@ -98,6 +103,7 @@ def _run_calibrate(options: argparse.Namespace) -> None:
         Calibrate(
             corpora=options.corpora,
             seed=options.seed,
+            keys=options.keys,
             quick=options.quick,
             jobs=options.jobs,
             out=options.out,

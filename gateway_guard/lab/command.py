@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gateway_guard.lab.calibration import calibrate, prior
 from gateway_guard.lab.evaluation import (
+    WAVES,
     Setting,
     evaluate,
     fitter_of,
@@ -17,6 +18,7 @@ from gateway_guard.lab.evaluation import (
     setting_of,
 )
 from gateway_guard.lab.material import read_material
+from gateway_guard.lab.page import page
 from gateway_guard.lab.table import print_table
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Calibrate:
 
     corpora: Path
     seed: int = 0
+    keys: int = WAVES
     quick: bool = False
     jobs: int | None = None
     out: Path | None = None
@@ -41,10 +44,16 @@ class Evaluate:
     corpora: Path
     weights: Literal["shipped", "loso"] = "shipped"
     seed: int = 0
+    keys: int = WAVES
     quick: bool = False
     jobs: int | None = None
     as_json: bool = False
     html: Path | None = None
+
+
+def _setting(asked: Calibrate | Evaluate) -> Setting:
+    material = read_material(asked.corpora)
+    return setting_of(material, asked.seed, keys=asked.keys, quick=asked.quick)
 
 
 def run_evaluate(asked: Evaluate) -> None:
@@ -54,12 +63,14 @@ def run_evaluate(asked: Evaluate) -> None:
         ConfigurationError: if the folder has nothing to compose traffic from.
 
     """
-    setting = setting_of(read_material(asked.corpora), asked.seed, quick=asked.quick)
+    setting = _setting(asked)
     if asked.weights == "loso":
         samples = observe(setting, asked.jobs)
         setting = leaving_out(setting, fitter_of(samples, prior()))
-    report, _ = evaluate(setting, asked.jobs)
+    report, lives = evaluate(setting, asked.jobs)
     shown = {"weights": described(setting, asked.weights), **report}
+    if asked.html is not None:
+        asked.html.write_text(page(shown, lives), encoding="utf-8")
     if asked.as_json:
         json.dump(shown, sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -87,7 +98,7 @@ def run_calibrate(asked: Calibrate) -> None:
         ConfigurationError: if the folder has nothing to compose traffic from.
 
     """
-    setting = setting_of(read_material(asked.corpora), asked.seed, quick=asked.quick)
+    setting = _setting(asked)
     text, _ = calibrate(setting, asked.jobs)
     if asked.out is None:
         sys.stdout.write(text)

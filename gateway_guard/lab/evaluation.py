@@ -27,7 +27,7 @@ FAMILIES: Final = {signal.__name__: signal.__module__.rpartition(".")[2] for sig
 
 WAVES: Final = 18
 """So many keys of each harvesting source there are, each before an engine of its own."""
-QUICK_WAVES: Final = 6
+_QUICK: Final = 3
 
 
 class Task(NamedTuple):
@@ -50,9 +50,12 @@ class Setting(NamedTuple):
     of_source: Mapping[str, Weights] = MappingProxyType({})
 
 
-def setting_of(material: Material, seed: int, *, quick: bool) -> Setting:
-    """Return the setting of an evaluation; a quick one plays a third of the waves."""
-    return Setting(material, Laws(material), seed, WAVES, QUICK_WAVES if quick else WAVES)
+def setting_of(material: Material, seed: int, *, keys: int = WAVES, quick: bool) -> Setting:
+    """Return the setting of an evaluation with so many keys of each harvesting source.
+
+    A quick one plays a third of the waves.
+    """
+    return Setting(material, Laws(material), seed, keys, -(-keys // _QUICK) if quick else keys)
 
 
 def play(setting: Setting, task: Task) -> Played:

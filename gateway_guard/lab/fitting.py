@@ -13,12 +13,12 @@ innocents. The threshold is that of the settings, 0 logits; the bias puts the in
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
+from gateway_guard.lab.statistics import Array, minimum_at
 from gateway_guard.scoring import PACING, Weights
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ _FEWEST_OF_INNOCENT: Final = 12.0
 _FEWEST_OF_HARVEST: Final = 24.0
 _VIEWS_OF_KEY: Final = 24
 _DIGITS: Final = 2
-
-Array = npt.NDArray[np.float64]
 
 
 class Sample(NamedTuple):
@@ -124,10 +122,10 @@ class Fitter:
             pull = _STRENGTH / 2.0 * (((weights - mean) / mean) ** 2).sum()
             return float(labelled.weight @ likelihood + pull)
 
-        found: Any = minimize(loss, mean, method="L-BFGS-B", bounds=[(0.0, None)] * len(mean))
+        found = minimum_at(loss, mean)
         fitted = {
             name: round(float(weight), _DIGITS)
-            for name, weight in zip(self._signals, found.x, strict=True)
+            for name, weight in zip(self._signals, found, strict=True)
         }
         rounded = np.array(list(fitted.values()))
         bias = round(float(_bias(rounded, bounds)) - 0.5 * 10.0**-_DIGITS, _DIGITS)

@@ -8,12 +8,11 @@ import msgspec
 
 from gateway_guard.assessment import Assessment, evidence_of, highest, views
 from gateway_guard.principal import SubjectKind
-from gateway_guard.scoring import Weights
+from gateway_guard.scoring import Score, Weights
 from gateway_guard.signals import Evidence
 
 if TYPE_CHECKING:
     from gateway_guard.profile import Reading
-    from gateway_guard.scoring import Score
     from gateway_guard.subjects import Subject
 
 
@@ -35,7 +34,7 @@ class Judge(Assessment, frozen=True):
 
     of_source: dict[str, Weights] = msgspec.field(default_factory=dict)
     source_of: dict[bytes, str] = msgspec.field(default_factory=dict)
-    latest: dict[bytes, float] = msgspec.field(default_factory=dict)
+    latest: dict[bytes, Score] = msgspec.field(default_factory=dict)
     observations: list[Observation] | None = None
 
     def score(self, subject: Subject, reading: Reading, *, aged: bool) -> Score:
@@ -44,7 +43,7 @@ class Judge(Assessment, frozen=True):
         evidence = [evidence_of(view) for view in seen]
         source = self.source_of.get(subject.owner, "")
         score = highest(evidence, seen, self.of_source.get(source, self.weights))
-        self.latest[subject.id] = score.logit
+        self.latest[subject.id] = score
         if self.observations is not None and subject.kind is SubjectKind.KEY:
             self.observations.extend(
                 Observation(subject.id, view.exchanges, items)

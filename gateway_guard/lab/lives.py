@@ -9,6 +9,7 @@ from gateway_guard.actions import Action
 
 if TYPE_CHECKING:
     from gateway_guard.enforcement import Decision
+    from gateway_guard.scoring import Score
 
 
 class Life:
@@ -16,9 +17,9 @@ class Life:
 
     ``detected`` is the number of the request that was first throttled, counted from 1, and
     ``blocked`` that of the first blocked one; ``None`` where it never came to it. ``highest`` is
-    the highest score over its life among the subjects that could impose something, and
-    ``trajectory`` holds (requests, score) wherever it has changed. ``talks`` counts its
-    conversations; most of a ``chinese`` key's begin in Chinese.
+    the highest score over its life among the subjects that could impose something, ``shares`` what
+    each signal had of it, and ``trajectory`` holds (requests, score) wherever it has changed.
+    ``talks`` counts its conversations; most of a ``chinese`` key's begin in Chinese.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Life:
         "reasons",
         "refusals",
         "requests",
+        "shares",
         "source",
         "talks",
         "text_class",
@@ -62,6 +64,7 @@ class Life:
         self.blocked: int | None = None
         self.highest = float("-inf")
         self.reasons: tuple[str, ...] = ()
+        self.shares: dict[str, float] = {}
         self.trajectory: list[tuple[int, float]] = []
         self.refusals: Counter[tuple[str, ...]] = Counter()
 
@@ -97,8 +100,11 @@ class Life:
         signals = (reason.partition("=")[0] for reason in decision.reasons)
         self.refusals[decision.subject_kind, *signals] += 1
 
-    def scored(self, logit: float) -> None:
+    def scored(self, score: Score) -> None:
         """Take note of the score that counts for the newest request."""
+        logit = score.logit
         if not self.trajectory or self.trajectory[-1][1] != logit:
             self.trajectory.append((self.requests, logit))
-        self.highest = max(self.highest, logit)
+        if logit > self.highest:
+            self.highest = logit
+            self.shares = {item.signal: share for item, share in score.shares if share > 0}

@@ -6,8 +6,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from gateway_guard.terminal import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,26 +30,20 @@ def run_all(
     """Return what ``work`` makes of each task, in order, with the same context for all of them."""
     jobs = min(jobs or os.cpu_count() or 1, len(tasks))
     done: dict[int, Result] = {}
-    with _progress() as progress:
-        bar = progress.add_task(label, total=len(tasks))
+    with progress() as shown:
+        bar = shown.add_task(label, total=len(tasks))
         if jobs < 2:  # noqa: PLR2004
             for at, task in enumerate(tasks):
                 done[at] = work(context, task)
-                progress.advance(bar)
+                shown.advance(bar)
             return list(done.values())
         with ProcessPoolExecutor(jobs, initializer=_share, initargs=(context,)) as pool:
             futures = {pool.submit(_run, work, task): at for at, task in enumerate(tasks)}
             for future in as_completed(futures):
                 result: Any = future.result()
                 done[futures[future]] = result
-                progress.advance(bar)
+                shown.advance(bar)
     return [done[at] for at in range(len(tasks))]
-
-
-def _progress() -> Progress:
-    """Return a bar on the standard error: the standard output belongs to results."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True))
 
 
 def _share(context: object) -> None:

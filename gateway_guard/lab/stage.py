@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gateway_guard.lab.asks import Ask
     from gateway_guard.lab.judges import Observation
     from gateway_guard.pending import Ticket
-    from gateway_guard.scoring import Weights
+    from gateway_guard.scoring import Score, Weights
 
 Process = Generator[float, None, None]
 """Something that a caller does; it yields the seconds that it waits before it goes on."""
@@ -181,26 +181,25 @@ class Stage:
     def _admit(self, caller: Caller, ask: Ask) -> Ticket:
         ticket = self.engine.admit(caller.principal, ask.exchange, PATH, self.now)
         caller.life.judged(ticket.decision, self.now.steady)
-        caller.life.scored(self._score(ticket))
+        score = self._score(ticket)
+        if score is not None:
+            caller.life.scored(score)
         return ticket
 
-    def _score(self, ticket: Ticket) -> float:
+    def _score(self, ticket: Ticket) -> Score | None:
         """Return the highest score among the subjects that could impose something on a request."""
         latest, standings = self.judge.latest, self.engine.memory.standings
-        found = [self.settings.watch_logit - _UNKNOWN_MARGIN]
+        found = []
         for kind, id_ in ticket.ids:
             score = latest.get(id_)
             if score is None or kind in _POWERLESS:
                 continue
-            if kind in IMITABLE:
-                standing = standings.get(id_) or _NO_STANDING
-                if not self._powers.answers_for(id_, ticket, standing, self.now):
-                    continue
-            found.append(score)
-        return max(found)
+            standing = standings.get(id_) or _NO_STANDING
+            if kind not in IMITABLE or self._powers.answers_for(id_, ticket, standing, self.now):
+                found.append(score)
+        return max(found, key=lambda score: score.logit, default=None)
 
 
 _POWERLESS: Final = frozenset({SubjectKind.NETWORK, SubjectKind.CLIENT})
-_UNKNOWN_MARGIN: Final = 10.0
 _NO_POLICY: Final = Policy()
 _NO_STANDING: Final = Standing(watched_at=float("inf"))

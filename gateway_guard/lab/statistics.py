@@ -6,10 +6,14 @@ from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
 from scipy.stats import beta
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+Array = npt.NDArray[np.float64]
 
 _CONFIDENCE: Final = 0.95
 
@@ -54,3 +58,10 @@ def roc(positives: Sequence[float], negatives: Sequence[float]) -> list[tuple[fl
         false = 1.0 - np.searchsorted(below, threshold, side="left") / len(below)
         points.append((round(float(false), 4), round(float(true), 4)))
     return points
+
+
+def minimum_at(loss: Callable[[Array], float], start: Array) -> Array:
+    """Return where a loss is least, with no coordinate below 0 (L-BFGS-B; Byrd et al., 1995)."""
+    found = minimize(loss, start, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
+    at: Array = found.x
+    return at

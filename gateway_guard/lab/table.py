@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from gateway_guard.terminal import Console, Table
 
 
 def print_table(report: dict[str, Any]) -> None:
