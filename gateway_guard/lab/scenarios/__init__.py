@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway_guard.lab.scenarios import cold, failover, hydra, reseller, slow
+from gateway_guard.lab.scenarios import (
+    cold,
+    evasion,
+    failover,
+    framing,
+    hydra,
+    long_run,
+    reseller,
+    slow,
+)
 from gateway_guard.lab.scenarios.setup import Report, Scenario, Setup
 
 __all__ = ["SCENARIOS", "Report", "Scenario", "Setup"]
@@ -18,4 +27,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "slow": slow.slow,
     "failover": failover.failover,
     "cold": cold.cold,
+    "long_run": long_run.long_run,
+    **framing.framings(),
+    **evasion.evasions(),
 }
