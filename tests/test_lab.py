@@ -21,9 +21,10 @@ from gateway_guard.scoring import SHIPPED, load_weights
 from tests.lab_folder import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from gateway_guard.enforcement import Decision
     from gateway_guard.exchange import Exchange
     from gateway_guard.lab.asks import Ask
     from gateway_guard.lab.lives import Life
@@ -107,10 +108,12 @@ class Witness(Stage):
         super().__init__(SHIPPED)
         self.seen: list[tuple[float, Exchange, int]] = []
 
-    def exchange(self, caller: Caller, ask: Ask) -> Generator[float, None, bool]:
+    def exchange(
+        self, caller: Caller, ask: Ask, heard: Callable[[Decision], None] | None = None
+    ) -> Generator[float, None, bool]:
         """Keep a request, then send it."""
         self.seen.append((self.elapsed_seconds, ask.exchange, ask.answer.output_chars))
-        return super().exchange(caller, ask)
+        return super().exchange(caller, ask, heard)
 
 
 def by_law(material: Material, part: Part) -> list[tuple[float, Exchange, int]]:
@@ -156,7 +159,11 @@ def test_fitted_weights_keep_the_innocent_below_the_threshold(setting: Setting) 
 def test_the_page_stands_by_itself_and_names_every_source(judged: Judged) -> None:
     """One file with plots in it; nothing is fetched from elsewhere."""
     report, lives = judged
-    shown = {"weights": {"name": "shipped", "version": 1, "seed": 0, "waves": WAVES}, **report}
+    shown = {
+        "weights": {"name": "shipped", "version": 1, "seed": 0, "waves": WAVES},
+        "scenarios": {},
+    }
+    shown |= report
     text = page(shown, lives)
     assert text.count("<svg") == 5
     assert all(name in text for name in report["composed"]["sources"])
@@ -180,9 +187,9 @@ def test_evaluate_prints_json_and_writes_a_page(
     """The command's JSON has the documented keys."""
     folder, html = make_folder(tmp_path / "texts"), tmp_path / "report.html"
     command = ["lab", "evaluate", "--corpora", str(folder), "--html", str(html), "--keys", "1"]
-    assert main([*command, "--json", "--jobs", "1"]) == 0
+    assert main([*command, "--scenario", "none", "--json", "--jobs", "1"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert {"weights", "composed", "text_only", "first_turns"} <= set(report)
+    assert {"weights", "composed", "text_only", "first_turns", "scenarios"} <= set(report)
     assert html.read_text("utf-8").startswith("<!doctype html>")
 
 
@@ -192,6 +199,17 @@ def test_a_folder_without_texts_is_an_error_with_a_hint(
     """What is asked for and is not there is said, not traced."""
     assert main(["lab", "evaluate", "--corpora", str(tmp_path)]) == 2
     assert "holds no texts" in capsys.readouterr().err
+
+
+def test_an_unknown_scenario_is_an_error_that_names_the_known_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is played in vain."""
+    folder = make_folder(tmp_path / "texts")
+    assert main(["lab", "evaluate", "--corpora", str(folder), "--scenario", "hydrra"]) == 2
+    said = capsys.readouterr().err
+    assert "hydrra" in said
+    assert "hydra," in said
 
 
 def test_shipped_weights_name_every_signal() -> None:

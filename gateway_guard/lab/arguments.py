@@ -58,6 +58,13 @@ def _add_evaluate(add_parser: AddParser) -> None:
         help="shipped: those of the package; loso: each source is judged by weights that were "
         "fitted on all others (leave one source out)",
     )
+    command.add_argument(
+        "--scenario",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="play this scenario and nothing else; may come again. none: single keys alone",
+    )
     command.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
     command.add_argument("--json", action="store_true", help="print the results as JSON only")
     command.set_defaults(run=_run_evaluate)
@@ -77,6 +84,7 @@ def _run_evaluate(options: argparse.Namespace) -> None:
             jobs=options.jobs,
             as_json=options.json,
             html=options.html,
+            scenarios=tuple(options.scenario),
         )
     )
 

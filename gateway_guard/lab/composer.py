@@ -61,6 +61,13 @@ class Composer:
         life.talks, life.chinese = len(part.talks), part.chinese
         who = caller(life, client=rng.choice(CLIENTS))
         self.stage.join(who)
+        self.go_on(part, who, rng, at, pipeline)
+        return life
+
+    def go_on(
+        self, part: Part, who: Caller, rng: Random, at: float, pipeline: Pipeline | None = None
+    ) -> None:
+        """Let a caller that is there ask what a part holds."""
         if not self._composed:
             self._by_law(part, who, rng, at)
         elif part.text_class == "human":
@@ -69,7 +76,6 @@ class Composer:
             self._program(part, who, rng, at)
         else:
             self._harvest(part, who, rng, at, pipeline or nearest(part))
-        return life
 
     def _by_law(self, part: Part, who: Caller, rng: Random, at: float) -> None:
         """Ask one thing after another, as real clients' requests follow each other."""

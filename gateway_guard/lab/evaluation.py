@@ -10,6 +10,7 @@ from gateway_guard.lab.laws import Laws
 from gateway_guard.lab.material import Material, name_of
 from gateway_guard.lab.report import result_of, summary
 from gateway_guard.lab.running import run_all
+from gateway_guard.lab.scenarios import SCENARIOS, Setup
 from gateway_guard.lab.waves import Played, cast_of, play_wave, stage_of
 from gateway_guard.scoring import SHIPPED, Weights
 from gateway_guard.signals import SIGNALS
@@ -48,6 +49,11 @@ class Setting(NamedTuple):
     played: int
     weights: Weights = SHIPPED
     of_source: Mapping[str, Weights] = MappingProxyType({})
+    fitter: Fitter | None = None
+
+    def weights_without(self, sources: frozenset[str]) -> Weights:
+        """Return the weights that judge a campaign made of these sources."""
+        return self.weights if self.fitter is None else self.fitter.without(*sources)
 
 
 def setting_of(material: Material, seed: int, *, keys: int = WAVES, quick: bool) -> Setting:
@@ -89,7 +95,7 @@ def leaving_out(setting: Setting, fitter: Fitter) -> Setting:
     """Return a setting in which every source is judged by weights that never saw it."""
     names = [name_of(source) for source in setting.material.sources]
     of_source = {name: fitter.without(name) for name in names}
-    return setting._replace(weights=fitter.without(), of_source=of_source)
+    return setting._replace(weights=fitter.without(), of_source=of_source, fitter=fitter)
 
 
 def evaluate(setting: Setting, jobs: int | None = None) -> tuple[Report, dict[str, list[Life]]]:
@@ -106,3 +112,25 @@ def evaluate(setting: Setting, jobs: int | None = None) -> tuple[Report, dict[st
     }
     report["first_turns"] = summary(lives["first_turns"])
     return report, lives
+
+
+def play_scenario(setup: Setup, name: str) -> Report:
+    """Play one scenario."""
+    return SCENARIOS[name](setup)
+
+
+def evaluate_scenarios(
+    setting: Setting, names: Sequence[str], *, quick: bool, jobs: int | None = None
+) -> dict[str, Report]:
+    """Return the figures of scenarios by name; a campaign is judged by weights that are blind."""
+    setup = Setup(
+        material=setting.material,
+        laws=setting.laws,
+        weights_without=setting.weights_without,
+        seed=setting.seed,
+        quick=quick,
+    )
+    if not names:
+        return {}
+    found = run_all(play_scenario, setup, names, label="scenarios", jobs=jobs)
+    return dict(zip(names, found, strict=True))

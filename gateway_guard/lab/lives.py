@@ -16,13 +16,15 @@ class Life:
     """One key: whose it is, what it asked, and what was done about it.
 
     ``detected`` is the number of the request that was first throttled, counted from 1, and
-    ``blocked`` that of the first blocked one; ``None`` where it never came to it. ``highest`` is
-    the highest score over its life among the subjects that could impose something, ``shares`` what
-    each signal had of it, and ``trajectory`` holds (requests, score) wherever it has changed.
-    ``talks`` counts its conversations; most of a ``chinese`` key's begin in Chinese.
+    ``blocked`` that of the first blocked one, ``barred`` that of the first which was for what the
+    key itself had done; ``None`` where it never came to it. ``highest`` is the highest score over
+    its life among the subjects that could impose something, ``shares`` what each signal had of it,
+    and ``trajectory`` holds (requests, score) wherever it has changed. ``talks`` counts its
+    conversations; most of a ``chinese`` key's begin in Chinese.
     """
 
     __slots__ = (
+        "barred",
         "began_at",
         "blocked",
         "chinese",
@@ -62,6 +64,7 @@ class Life:
         self.detected: int | None = None
         self.detected_at: float | None = None
         self.blocked: int | None = None
+        self.barred: int | None = None
         self.highest = float("-inf")
         self.reasons: tuple[str, ...] = ()
         self.shares: dict[str, float] = {}
@@ -90,6 +93,8 @@ class Life:
             self.reasons = decision.reasons
         if action >= Action.BLOCK and self.blocked is None:
             self.blocked = self.requests
+        if action >= Action.BLOCK and decision.subject_kind == "key" and self.barred is None:
+            self.barred = self.requests
 
     def refused(self, decision: Decision, *, harvest: bool) -> None:
         """Count a request that was not served, whatever it tried."""

@@ -41,22 +41,27 @@ def page(report: Report, lives: Mapping[str, Sequence[Life]]) -> str:
     parts = [
         f"<h1>Detection, judged with {escape(weights['name'])} weights</h1>",
         _PROLOGUE.format(**weights),
-        *(part for name in ("composed", "text_only") for part in _classes(name, report[name])),
-        "<h2>Plots</h2>",
-        roc_plot(lives),
-        delay_plot(lives),
-        trajectories_plot(lives["composed"]),
-        contributions_plot(lives["composed"]),
-        confusions_plot(lives["composed"]),
-        *_sources(report),
-        *_refusals(report["composed"]["operating_point"]["refusals"]),
-        *_scenarios(report.get("scenarios", {})),
+        *(_single_keys(report, lives) if report["composed"] else ()),
+        *_scenarios(report["scenarios"]),
     ]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Detection</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _single_keys(report: Report, lives: Mapping[str, Sequence[Life]]) -> Iterable[str]:
+    for name in ("composed", "text_only"):
+        yield from _classes(name, report[name])
+    yield "<h2>Plots</h2>"
+    yield roc_plot(lives)
+    yield delay_plot(lives)
+    yield trajectories_plot(lives["composed"])
+    yield contributions_plot(lives["composed"])
+    yield confusions_plot(lives["composed"])
+    yield from _sources(report)
+    yield from _refusals(report["composed"]["operating_point"]["refusals"])
 
 
 def _classes(name: str, result: Report) -> Iterable[str]:

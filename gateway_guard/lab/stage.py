@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from heapq import heappop, heappush
 from itertools import count
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gateway_guard.assembly import Starts, build_engine
+from gateway_guard.enforcement import Decision
 from gateway_guard.exchange import Outcome
 from gateway_guard.instrumentation import Instrumentation
 from gateway_guard.lab.judges import Judge
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 Process = Generator[float, None, None]
 """Something that a caller does; it yields the seconds that it waits before it goes on."""
+
+Heard = Callable[[Decision], None]
+"""Is told what was decided on a request, and on each of its retries."""
 
 SECRET: Final = b"the lab's own secret, which keys nothing else"
 DIGEST_KEY: Final = derived(SECRET, b"history")
@@ -59,12 +63,31 @@ class Caller(msgspec.Struct, frozen=True):
     life: Life
 
 
-def caller(life: Life, *, network: str = "", client: str = "openai-python") -> Caller:
-    """Return a caller with a key of its own; the name of its life is that of its key."""
-    key = _IDS.make(SubjectKind.KEY, life.name.encode())
-    place = _IDS.make(SubjectKind.NETWORK, (network or life.name).encode())
+def caller(
+    life: Life,
+    *,
+    name: str = "",
+    network: str = "",
+    client: str = "openai-python",
+    organisation: str = "",
+) -> Caller:
+    """Return a caller with a key of its own, from a network of its own unless one is named.
+
+    The name of its life is that of its key where the life is of one key only.
+    """
+    name = name or life.name
+    key = _IDS.make(SubjectKind.KEY, name.encode())
+    place = _IDS.make(SubjectKind.NETWORK, (network or name).encode())
     agent = _IDS.make(SubjectKind.CLIENT, client.encode())
-    principal = Principal(key=key, key_id=key.hex(), anonymous=False, network=place, client=agent)
+    group = _IDS.make(SubjectKind.ORGANISATION, organisation.encode()) if organisation else None
+    principal = Principal(
+        key=key,
+        key_id=key.hex(),
+        anonymous=False,
+        network=place,
+        client=agent,
+        organisation=group,
+    )
     return Caller(principal, life)
 
 
@@ -101,6 +124,7 @@ class Stage:
         )
         self.engine.rules = msgspec.structs.replace(rules, assessment=self.judge)
         self.lives: list[Life] = []
+        self._joined: set[Life] = set()
         self._life_of: dict[bytes, Life] = {}
         self._powers = Powers(
             self.engine.memory,
@@ -110,13 +134,19 @@ class Stage:
         )
         self._due: list[tuple[float, int, Process]] = []
         self._number = count()
+        self._stepped = 0.0
         self._flushed_at = START_AT
 
     def join(self, caller: Caller) -> None:
-        """Let a caller's life be recorded, and its subjects be judged as its source's."""
+        """Let a caller's life be recorded, and its subjects be judged as its source's.
+
+        A life may be that of several callers.
+        """
         life = caller.life
         self.judge.source_of[caller.principal.key] = f"{life.text_class}_{life.source}"
-        self.lives.append(life)
+        if life not in self._joined:
+            self._joined.add(life)
+            self.lives.append(life)
         self._life_of[caller.principal.key] = life
 
     def enter(self, seconds: float, process: Process) -> None:
@@ -132,11 +162,15 @@ class Stage:
         """Return how long the story has lasted."""
         return self.now.steady - START_AT
 
+    def step_clock(self, seconds: float) -> None:
+        """Set the wall clock ahead or back; what measures time knows nothing of it."""
+        self._stepped += seconds
+
     def play(self) -> None:
         """Let everything happen in the order of time."""
         while self._due:
             at, _, process = heappop(self._due)
-            self.now = Instant(at, at)
+            self.now = Instant(at + self._stepped, at)
             if at - self._flushed_at >= _FLUSH_SECONDS:
                 self.engine.flush(self.now)
                 self._flushed_at = at
@@ -154,7 +188,9 @@ class Stage:
     def _schedule(self, at: float, process: Process) -> None:
         heappush(self._due, (at, next(self._number), process))
 
-    def exchange(self, caller: Caller, ask: Ask) -> Generator[float, None, bool]:
+    def exchange(
+        self, caller: Caller, ask: Ask, heard: Heard | None = None
+    ) -> Generator[float, None, bool]:
         """Send a request as an SDK does, two obedient retries included; tell whether it was served.
 
         Who is blocked waits a while, so that a blocked caller's story takes its time.
@@ -164,6 +200,8 @@ class Stage:
         for attempt in range(_RETRIES + 1):
             ticket = self._admit(caller, ask)
             decision = ticket.decision
+            if heard is not None:
+                heard(decision)
             if not decision.refused:
                 yield ask.seconds
                 self.engine.start(ticket, 200, self.now)

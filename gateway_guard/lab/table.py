@@ -8,11 +8,14 @@ from gateway_guard.terminal import Console, Table
 
 
 def print_table(report: dict[str, Any]) -> None:
-    """Print the figures of every class, then those of every source."""
+    """Print the figures of every class, of every source, and of every scenario."""
     console = Console()
-    for variant in ("composed", "text_only"):
-        console.print(_classes(variant, report[variant]))
-    console.print(_sources(report))
+    if report["composed"]:
+        for variant in ("composed", "text_only"):
+            console.print(_classes(variant, report[variant]))
+        console.print(_sources(report))
+    if report["scenarios"]:
+        console.print(_scenarios(report["scenarios"]))
 
 
 def _classes(variant: str, result: dict[str, Any]) -> Table:
@@ -48,6 +51,22 @@ def _sources(report: dict[str, Any]) -> Table:
             _number(row["median"]),
             str(plain["throttled"]),
             _number(plain["highest"]),
+        )
+    return table
+
+
+def _scenarios(scenarios: dict[str, Any]) -> Table:
+    table = Table(title="scenarios", title_justify="left")
+    for name in ("scenario", "met", "first refused", "refused after", "share", "innocents refused"):
+        table.add_column(name, justify="left" if name == "scenario" else "right")
+    for name, found in scenarios.items():
+        table.add_row(
+            name,
+            "yes" if found["met"] else "no",
+            _number(found.get("first_refused"), 0),
+            _number(found.get("refused_after"), 0),
+            _number(found.get("share_refused_after")),
+            f"{found['innocent_refused']} of {found['innocent_requests']}",
         )
     return table
 
