@@ -105,15 +105,8 @@ class Stage:
         """Build the engine as the middleware would; thresholds and rates are not jittered."""
         given: dict[str, float | str] = {"warmup": 0, "jitter": 0, "memory": "256MiB", **settings}
         self.settings = Settings.model_validate(given)
-        self.instruments = Silence()
         self.now = Instant(START_AT, START_AT)
-        self.engine = build_engine(
-            self.settings,
-            SECRET,
-            starts=Starts(START_AT, START_AT),
-            policy=lambda: _NO_POLICY,
-            instruments=self.instruments,
-        )
+        self.engine = _engine(self.settings)
         rules = self.engine.rules
         self.judge = Judge(
             ladder=rules.assessment.ladder,
@@ -236,6 +229,17 @@ class Stage:
             if kind not in IMITABLE or self._powers.answers_for(id_, ticket, standing, self.now):
                 found.append(score)
         return max(found, key=lambda score: score.logit, default=None)
+
+
+def _engine(settings: Settings) -> Engine:
+    """Build an engine as the middleware would."""
+    return build_engine(
+        settings,
+        SECRET,
+        starts=Starts(START_AT, START_AT),
+        policy=lambda: _NO_POLICY,
+        instruments=Silence(),
+    )
 
 
 _POWERLESS: Final = frozenset({SubjectKind.NETWORK, SubjectKind.CLIENT})
