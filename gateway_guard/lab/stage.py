@@ -28,6 +28,7 @@ from gateway_guard.timeline import Instant
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gateway_guard.engine import Engine
     from gateway_guard.lab.asks import Ask
     from gateway_guard.lab.judges import Observation
     from gateway_guard.pending import Ticket
