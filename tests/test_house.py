@@ -32,6 +32,7 @@ ROOMS = (
     "measures",
     "recurrence",
     "contribution",
+    "expectation",
     "standing",
     "subjects",
     "history",
