@@ -6,19 +6,32 @@ profiles only after the backlog has been worked off, so nothing is decided on le
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from gateway_guard import pending
 from gateway_guard.awaited import Awaited
-from gateway_guard.events import Admission, Answered, Answers, Drop, Event, Fetched, is_late
+from gateway_guard.events import (
+    Admission,
+    Answered,
+    Answers,
+    Drop,
+    Event,
+    Fetched,
+    compare,
+    is_late,
+)
 from gateway_guard.instrumentation import Contained
 from gateway_guard.subjects import IMITABLE, hash_of
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch
-    from gateway_guard.exchange import Outcome
+    from gateway_guard.contribution import Contribution
+    from gateway_guard.events import Hearing
+    from gateway_guard.exchange import AnswerText, Outcome
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
@@ -50,6 +63,7 @@ class Backlog:
         self._late: list[Answered | Fetched] = []  # to be done once what was settled is counted
         self._noted: set[int] = set()
         self.awaited = Awaited(memory)
+        self.hearers: list[Hearing] = []
 
     def __len__(self) -> int:
         """Return the number of events that are still to be worked off."""
@@ -104,7 +118,7 @@ class Backlog:
         for event in events:
             if isinstance(event, Answered | Fetched):
                 with Contained(instruments):
-                    event.read()
+                    event.read(self._tell, opening.reader)
         for event in events:
             with Contained(instruments):
                 event.survey(memory, opening)
@@ -121,18 +135,33 @@ class Backlog:
         self._settled += [ticket for ticket in settled if ticket.contribution]
         self._late += [event for event in events if is_late(event)]
 
+    def _tell(self, key: bytes, text: AnswerText) -> None:
+        """Tell who wants to hear it what was answered to a key."""
+        for hearer in self.hearers:
+            with Contained(self._instruments):
+                hearer(key, text)
+
     def _add_answers(self, now: Instant) -> list[Ticket]:
         """Await the answers that are to come, count those that came; return their exchanges."""
         late, self._late = self._late, []
         answered, awaited = [], self.awaited
         for event in late:
             if isinstance(event, Fetched):
+                note = partial(self._compare, event)
                 for found in event.found:
                     with Contained(self._instruments):
-                        answered.append(awaited.count(found, event.fetch, now))
+                        answered.append(awaited.count(found, event.fetch, now, note))
             elif event.awaited is not None:
                 awaited.expect(event.ticket, event.awaited, event.answer, now.steady)
         return [ticket for ticket in answered if ticket is not None]
+
+    def _compare(self, event: Fetched, item: Contribution) -> None:
+        """Note how the only answer that was fetched was made of what was asked."""
+        reply, answer = event.reply, item.answer
+        if reply is not None and answer is not None and len(event.found) == 1:
+            longer = answer.output_chars > item.features.chars
+            reply = msgspec.structs.replace(reply, longer=longer)
+            compare(item, reply, self._opening.reader)
 
     def _read(self, admitted: list[Ticket]) -> None:
         """Read texts together; should that fail, one by one, so that only the one is lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeGuard
 
 import msgspec
@@ -12,13 +13,22 @@ from gateway_guard.principal import SubjectKind
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch, Found
-    from gateway_guard.exchange import Answer, Outcome
+    from gateway_guard.contribution import Contribution
+    from gateway_guard.exchange import Answer, AnswerText, Hear, Outcome
+    from gateway_guard.features import FeatureReader, Reply
     from gateway_guard.history import History
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
     from gateway_guard.pending import Ticket
     from gateway_guard.profile import Slot
     from gateway_guard.timeline import Instant
+
+
+_LEAST_CHARS = 90
+"""Shorter answers are not compared with what was asked: they yield nothing."""
+
+Hearing = Callable[[bytes, "AnswerText"], None]
+"""Takes a key and the text of an answer that was served to it, of which it keeps nothing."""
 
 
 class Event:
@@ -69,11 +79,11 @@ class Answers:
         self._whole: Answer | None = None
         self._count = count
 
-    def share(self, count: int) -> Answer | None:
-        """Return the share of ``count`` of the answers."""
+    def share(self, count: int, hear: Hear) -> Answer | None:
+        """Return the share of ``count`` of the answers; ``hear`` is told all of them, once."""
         outcome, self._outcome = self._outcome, None
         if outcome is not None:
-            self._whole = outcome.read()
+            self._whole = outcome.read(hear)
         whole, every = self._whole, self._count
         if whole is None or count == every:
             return whole
@@ -87,18 +97,25 @@ class Answers:
 class Answered(OfExchange):
     """An exchange came to its end with an answer, or is to have it later."""
 
-    __slots__ = ("_answers", "_at", "answer", "awaited")
+    __slots__ = ("_answers", "_at", "_reply", "answer", "awaited")
 
     def __init__(self, ticket: Ticket, answers: Answers, at: Instant) -> None:
         super().__init__(ticket)
         self.answer: Answer | None = None
         self.awaited: bytes | None = None
+        self._reply: Reply | None = None
         self._answers = answers
         self._at = at
 
-    def read(self) -> None:
+    def read(self, hearing: Hearing, reader: FeatureReader) -> None:
         """Read what was seen of the answer."""
-        answer = self._answers.share(self.ticket.answers)
+        ticket = self.ticket
+
+        def hear(text: AnswerText) -> None:
+            hearing(ticket.key.id, text)
+            self._reply = _reply_of(ticket, text, reader)
+
+        answer = self._answers.share(ticket.answers, hear)
         self.answer = seen_of(answer)
         self.awaited = None if answer is None else answer.awaited
 
@@ -117,7 +134,6 @@ class Answered(OfExchange):
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """End it, with what is known of its answer."""
-        del opening
         ticket = self.ticket
         pending.end(ticket, self._at)
         item = ticket.contribution
@@ -126,6 +142,8 @@ class Answered(OfExchange):
             item.settled_at = self._at
             if not item.deferred:
                 item.answer = self.answer
+            if self._reply is not None:
+                compare(item, self._reply, opening.reader)
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
         if self._adds():
             self._put(memory)
@@ -150,19 +168,25 @@ class Answered(OfExchange):
 
 
 class Fetched(Event):
-    """Answers were fetched, some of them perhaps before."""
+    """Answers were fetched, some of them perhaps before; ``reply`` is the last of them."""
 
-    __slots__ = ("_answer", "_at", "fetch", "found")
+    __slots__ = ("_answer", "_at", "fetch", "found", "reply")
 
     def __init__(self, fetch: Fetch, at: float) -> None:
         self.fetch = fetch
         self.found: list[Found] = []
+        self.reply: Reply | None = None
         self._answer: Answer | None = None
         self._at = at
 
-    def read(self) -> None:
+    def read(self, hearing: Hearing, reader: FeatureReader) -> None:
         """Read what was fetched."""
-        self._answer = self.fetch.outcome.read()
+
+        def hear(text: AnswerText) -> None:
+            hearing(self.fetch.key, text)
+            self.reply = reader.read_reply(text.visible[0]) if text.visible else None
+
+        self._answer = self.fetch.outcome.read(hear)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Find what the key had not been served before."""
@@ -203,6 +227,33 @@ def is_late(event: Event) -> TypeGuard[Answered | Fetched]:
     if isinstance(event, Answered):
         return event.awaited is not None
     return isinstance(event, Fetched) and bool(event.found)
+
+
+def compare(item: Contribution, reply: Reply, reader: FeatureReader) -> None:
+    """Note how an answer was made of what was asked."""
+    item.contained = reader.contained(item.features, reply)
+    item.declined = reply.declined
+
+
+def _reply_of(ticket: Ticket, text: AnswerText, reader: FeatureReader) -> Reply | None:
+    """Return an answer in numbers, as far as it matters how it was made of what was asked.
+
+    What is longer than the request is not contained in it, and nobody minds where a word is from.
+    """
+    if not ticket.weight or ticket.deferred or not text.visible:
+        return None
+    said = text.visible[0]
+    longer = len(said) > _chars_asked(ticket)
+    if longer or len(said) < _LEAST_CHARS:
+        return reader.pass_over(said, longer=longer)
+    return reader.read_reply(said)
+
+
+def _chars_asked(ticket: Ticket) -> int:
+    exchange, item = ticket.exchange, ticket.contribution
+    if item is not None:
+        return item.features.chars
+    return 0 if exchange is None else sum([len(turn.text) for turn in exchange.turns])
 
 
 def _remember(answer: Answer, ticket: Ticket, history: History, at: float) -> None:

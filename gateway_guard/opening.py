@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_guard import pending
-from gateway_guard.contribution import assuming
 from gateway_guard.elements import Element, slimmed
 from gateway_guard.exchange import Exchange
+from gateway_guard.expectation import assuming
 from gateway_guard.features import FeatureReader
 from gateway_guard.lots import Lots
 from gateway_guard.pending import Surveyed, Ticket
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _ANSWERS_COUNTED = 2048
 _READING_SECONDS = 2.0
+_EARLY_SECONDS = 600.0
 _SIGHTINGS_AT_ONCE = 4
 _KEY, _TEMPLATE = SubjectKind.KEY, SubjectKind.TEMPLATE
 
@@ -51,7 +52,7 @@ class Opening:
         self._memory = memory
         self._powers = powers
         self._ids = SubjectIds(secret)
-        self._reader = FeatureReader(secret, budget=read_budget)
+        self.reader = FeatureReader(secret, budget=read_budget)
         self._lots = Lots(secret)
         self._sightings: dict[bytes, int] = {}
 
@@ -81,7 +82,7 @@ class Opening:
 
     def _begin(self, principal: Principal, part: Exchange | Element, now: Instant) -> Ticket:
         if isinstance(part, Exchange):
-            return self._open(principal, part, self._reader.anchors(part), now)
+            return self._open(principal, part, self.reader.anchors(part), now)
         exchange = Exchange("", part.model, (), part.sampling, times=part.times)
         ticket = self._open(principal, exchange, part.features.anchors, now)
         ticket.exchange = None
@@ -95,7 +96,7 @@ class Opening:
         self, principal: Principal, exchange: Exchange, known: Known, now: Instant
     ) -> Element:
         """Read an exchange that is not asked for yet; ``known`` as ``FeatureReader`` has it."""
-        reader, end_user = self._reader, None
+        reader, end_user = self.reader, None
         draft = reader.survey(exchange, known, reader.anchors(exchange))
         reader.read_drafts([draft])
         seen = self._seen(exchange, hash_of(principal.claimed or principal.key), draft, now.steady)
@@ -123,6 +124,7 @@ class Opening:
         # What is known of whom a token names may be read before an upstream has accepted it.
         since_at = first_at if claimed is None else memory.first_at(claimed)
         key_hash = hash_of(claimed or key.id)
+        young = self._powers.young(key_hash, since_at, now)
         return Ticket(
             principal=principal,
             exchange=exchange,
@@ -133,7 +135,8 @@ class Opening:
             admitted_at=now,
             answers=max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED)),
             verified=first_at is not None and principal.key not in memory.revoked,
-            young=self._powers.young(key_hash, since_at, now),
+            young=young,
+            early=young and (since_at is None or now.wall - since_at < _EARLY_SECONDS),
             place=None if exchange.place is None else self._place(key_hash, exchange.place),
             adds=exchange.adds,
             weight=exchange.times,
@@ -201,7 +204,7 @@ class Opening:
         ticket.asked = history.question(exchange)
         if not ticket.weight:
             return
-        draft = self._reader.survey(exchange, history.known(key_hash), ticket.anchors)
+        draft = self.reader.survey(exchange, history.known(key_hash), ticket.anchors)
         ticket.surveyed = self._seen(exchange, key_hash, draft, ticket.admitted_at.steady)
 
     def _seen(self, exchange: Exchange, key_hash: int, draft: Draft, at: float) -> Surveyed:
@@ -220,7 +223,7 @@ class Opening:
     def read(self, tickets: Sequence[Ticket]) -> None:
         """Read the texts of exchanges that were surveyed."""
         surveyed = [ticket.surveyed for ticket in tickets if ticket.surveyed]
-        self._reader.read_drafts([seen.draft for seen in surveyed if seen.draft])
+        self.reader.read_drafts([seen.draft for seen in surveyed if seen.draft])
 
     def hold(self, ticket: Ticket) -> None:
         """Hold an exchange whose texts were read in every subject that it speaks for."""
@@ -232,7 +235,7 @@ class Opening:
         known = self._memory.history.known(ticket.key_hash)
         features = surveyed.features
         if surveyed.draft is not None:
-            features = self._reader.features(surveyed.draft, known)
+            features = self.reader.features(surveyed.draft, known)
         if features is None:
             return
         features = self._with_placed(ticket, features)

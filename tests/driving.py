@@ -9,6 +9,7 @@ from gateway_guard.actions import Action
 from gateway_guard.assembly import Starts, build_engine
 from gateway_guard.exchange import (
     Answer,
+    AnswerText,
     Exchange,
     Outcome,
     Sampling,
@@ -182,8 +183,11 @@ class Driver:
         cut: bool = False,
     ) -> None:
         """Let the exchange end, with the answer that was prepared for it."""
-        answer = answer_of(asked) if asked is not None and status == 200 else None
-        self.engine.settle(ticket, Outcome(status, completed=not cut, answer=answer), self.now)
+        answer, texts = None, tuple[AnswerText, ...]()
+        if asked is not None and status == 200:
+            answer, texts = answer_of(asked), (AnswerText((asked.answer,)),)
+        outcome = Outcome(status, completed=not cut, answer=answer, texts=texts)
+        self.engine.settle(ticket, outcome, self.now)
 
     def ask(
         self, caller: Caller, asked: Play, *, seconds: float = 0.0, status: int = 200

@@ -17,6 +17,7 @@ from gateway_guard.settings import parse_duration
 from gateway_guard.timeline import Instant
 from tests.driving import START_AT, Caller, Driver, Play, of_turns
 from tests.traffic import answer, prose, sentence
+from tests.voices import SPEAKS, said
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway_guard.enforcement import Decision
 
 _SLOT = re.compile(r"\{(prose|words|number|pick) ?([^}]*)\}")
+_COPY = re.compile(r"\{copy (\d+)\}")
 _BLOCKED_SECONDS = 300.0
 
 
@@ -34,6 +36,7 @@ class Expected(msgspec.Struct, forbid_unknown_fields=True):
     ``refused`` is the most that may be; ``within`` the request by which the first is refused, and
     ``share`` the least share refused from then on; ``reaches`` an action that some request has to
     suffer; ``verdict`` the least, ``at_most`` the most severe one that its key has in the end.
+    ``hears`` names signals that speak of its first key then, ``silent`` others that must not.
     """
 
     refused: int | None = None
@@ -42,6 +45,8 @@ class Expected(msgspec.Struct, forbid_unknown_fields=True):
     reaches: str = "pass"
     verdict: str = "pass"
     at_most: str = "block"
+    hears: list[str] = []
+    silent: list[str] = []
 
 
 class Stream(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,7 +55,9 @@ class Stream(msgspec.Struct, forbid_unknown_fields=True):
     Slots are filled anew each time: ``{prose 200}`` characters, ``{words 8}``, ``{number 99}``,
     ``{pick a|b}``. Without ``workers`` requests, or conversations of several ``turns``, come when
     they like, ``every`` so often; workers each wait for their answer, and then so long. Keys are
-    taken in turn; they are those of the stream ``owner``, if it is named.
+    taken in turn; they are those of the stream ``owner``, if it is named. Answers are made up at
+    the length ``answer``, unless ``says`` has their text, in which ``{copy 300}`` stands for
+    characters out of the system text and the question.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Stream(msgspec.Struct, forbid_unknown_fields=True):
     expect: Expected
     systems: list[str] = []
     answer: tuple[int, int] = (100, 400)
+    says: str = ""
     reasoning: int = 0
     seconds: float = 6.0
     sampling: dict[str, Any] = {}
@@ -195,12 +203,25 @@ class Stage:
             turns.append(Turn("user", text))
         composed = of_turns(
             *turns,
-            answer=f"{sentence(rng, 5)} {answer(rng, *stream.answer)}",
+            answer=self._answered(stream, turns),
             sampling=Sampling(**stream.sampling),
             tool_definitions=stream.tools,
             end_user=f"user-{rng.randrange(stream.users)}" if stream.users else None,
         )
         return Play(composed.exchange, composed.answer, stream.reasoning)
+
+    def _answered(self, stream: Stream, turns: list[Turn]) -> str:
+        rng = self._rng
+        if not stream.says:
+            return f"{sentence(rng, 5)} {answer(rng, *stream.answer)}"
+        asked = "\n".join(turn.text for turn in turns)
+
+        def copied(slot: re.Match[str]) -> str:
+            size = int(slot[1])
+            begin = rng.randrange(max(1, len(asked) - size))
+            return asked[begin : begin + size]
+
+        return filled(_COPY.sub(copied, stream.says), rng)
 
 
 def filled(text: str, rng: Random) -> str:
@@ -234,4 +255,16 @@ def failures(stage: Stage, stream: Stream) -> list[str]:
         found.append(f"nothing worse than {max(each.action for each in decisions).label}")
     if not Action[expected.verdict.upper()] <= action <= Action[expected.at_most.upper()]:
         found.append(f"verdict {action.label}")
-    return [f"{stream.name}: {each}" for each in found]
+    return [f"{stream.name}: {each}" for each in (*found, *misheard(stage, stream))]
+
+
+def misheard(stage: Stage, stream: Stream) -> list[str]:
+    """Return which signals are not as loud about a stream's first key as they have to be."""
+    expected = stream.expect
+    if not expected.hears and not expected.silent:
+        return []
+    subject = stage.driver.subject(stage.caller(stream, 0))
+    voices = said(stage.driver, subject) if subject is not None else {}
+    quiet = [name for name in expected.hears if voices[name] < SPEAKS]
+    loud = [name for name in expected.silent if voices[name] >= SPEAKS]
+    return [f"{name} says {voices[name]:.2f}" for name in (*quiet, *loud)]

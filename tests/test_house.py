@@ -34,6 +34,7 @@ ROOMS = (
     "measures",
     "recurrence",
     "contribution",
+    "expectation",
     "standing",
     "subjects",
     "history",

@@ -43,6 +43,12 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+def length(view: View) -> float:
+    """Return the geometric mean of the answers' lengths, in Latin-letter equivalents."""
+    answered = view.sums[Slot.ANSWERED]
+    return float(2.0 ** (view.sums[Slot.ANSWER_LOG] / answered)) if answered > 0 else 0.0
+
+
 Signal = Callable[[View], Evidence | None]
 
 
