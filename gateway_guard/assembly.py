@@ -18,6 +18,7 @@ from gateway_guard.enforcement import Pacing
 from gateway_guard.engine import Engine
 from gateway_guard.instrumentation import Contained, Instrumentation
 from gateway_guard.memory import Memory, derived
+from gateway_guard.model import SHIPPED, Model
 from gateway_guard.policy import PolicyFile
 from gateway_guard.powers import Rules
 from gateway_guard.principal import PrincipalReader
@@ -59,11 +60,13 @@ _OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
 class Starts(NamedTuple):
     """When a deployment's guard first started, and when this process did, wall-clock seconds.
 
-    What is known of keys' ages does not outlive a process.
+    What is known of keys' ages does not outlive a process. ``model`` is what is known of the world
+    from the start.
     """
 
     first_at: float
     this_at: float
+    model: Model = SHIPPED
 
 
 class Guard:
@@ -238,6 +241,7 @@ def build_engine(
             ladder=ladder(settings, secret),
             minimum=MINIMUM_SAMPLE
             + _JITTERED_SAMPLE * abs(jitter(secret, "minimum", settings.jitter)),
+            population=starts.model.population,
         ),
         pacing=Pacing(
             rates_per_minute=settings.throttle_rates,
@@ -252,6 +256,7 @@ def build_engine(
         answer_timeout_seconds=settings.answer_timeout,
         read_budget=settings.read_budget,
         shadow=settings.mode == "shadow",
+        model=starts.model,
     )
     memory = Memory(settings.memory, secret)
     return Engine(rules, memory, secret, policy=policy, instruments=instruments)

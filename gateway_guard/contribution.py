@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gateway_guard import measures, profile, recurrence
 from gateway_guard.exchange import Answer, Sampling
 from gateway_guard.features.types import Cue, Features
+from gateway_guard.model.words import SCALE, WIDTH
 from gateway_guard.profile import Slot
 from gateway_guard.sketches import linear
 from gateway_guard.timeline import Instant
@@ -34,11 +35,13 @@ _PLACES = [
     *(Slot.LOGITS, Slot.MULTIPLE, Slot.TOOLS, Slot.YOUNG, Slot.ITEMS_LOG, Slot.UNSPACED),
     *(Slot.IMAGES, Slot.STREAMED, Slot.SHINGLED, Slot.DETERMINISTIC),
     *(Slot.ANSWERED, Slot.ANSWER_LOG, Slot.REASONED, Slot.TRUNCATED),
+    *(Slot.TRAIN, Slot.TEST, Slot.DIRECTED),
 ]
 """Where the values of an exchange belong that are the same for all its subjects."""
 
 _SETS = len(profile.VALUE_SETS)
-_PACKED = Struct(f"={len(_PLACES)}f3f{_SETS}Q{_SETS}B3x")
+_DIRECTION = slice(Slot.DIRECTION, Slot.DIRECTION + WIDTH)
+_PACKED = Struct(f"={len(_PLACES)}f3f{_SETS}Q{_SETS}B3x{WIDTH}s")
 _MEASURED = np.dtype(
     [
         ("values", np.float32, len(_PLACES)),
@@ -48,16 +51,13 @@ _MEASURED = np.dtype(
         ("hashes", np.uint64, _SETS),
         ("counted", np.uint8, _SETS),
         ("padding", np.uint8, 3),
+        ("direction", np.int8, WIDTH),
     ]
 )
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
 
 
 _TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
-_BOLD = frozenset({Cue.SYNTHESIS, Cue.EXTRACTION})
-_NEAR_THE_CEILING = 0.5
-_MOST_EXPECTED_CHARS = 4096
-_ASSUMED_CHARS = 1024
 _WRAPPER_WEIGHT = 0.4
 # The constant part of a text asks too, but not for something new each time.
 
@@ -86,39 +86,6 @@ class Contribution(msgspec.Struct, gc=False):
     deferred: bool = False
     windows: recurrence.Windows | None = None
     measured: tuple[Answer | None, bytes] | None = None
-
-
-def expecting(item: Contribution) -> Contribution:
-    """Return a pending contribution as if the answer that its budget is made for had come.
-
-    Where nothing of a subject's answers is known yet, hundreds of requests at once would be over
-    before the first answer tells what they are. Only wording that asks for training material, and
-    budgets near the ceiling, are taken at their word.
-    """
-    sampling = item.sampling
-    budget = sampling.max_tokens or sampling.thinking_tokens
-    near = max(measures.ceiling(sampling), measures.thinking(sampling))
-    bold = near >= _NEAR_THE_CEILING or any(hit.family in _BOLD for hit in item.features.hits)
-    if item.answer is not None or item.tools or not item.single or not budget or not bold:
-        return item
-    answer = Answer(output_chars=min(budget, _MOST_EXPECTED_CHARS))
-    return msgspec.structs.replace(item, answer=answer, measured=None)
-
-
-def assuming(item: Contribution) -> Contribution:
-    """Return a deferred contribution with the answer that it seems to be made for.
-
-    A large budget alone is no sign, as many set one for answers of a word: it is one for thinking,
-    or with wording that asks for reasoning. What shows no sign is taken for a short answer.
-    """
-    sampling, families = item.sampling, {hit.family for hit in item.features.hits}
-    near = measures.ceiling(sampling) >= _NEAR_THE_CEILING and families
-    thinks = measures.thinking(sampling) >= _NEAR_THE_CEILING and sampling.thinking_tokens
-    chars = 0
-    if item.single and not item.tools and (families & _BOLD or near or thinks):
-        budget = sampling.max_tokens or sampling.thinking_tokens or _ASSUMED_CHARS
-        chars = min(budget, _MOST_EXPECTED_CHARS)
-    return msgspec.structs.replace(item, answer=Answer(output_chars=chars), measured=None)
 
 
 class Share(NamedTuple):
@@ -195,8 +162,12 @@ def _vectors(
     vectors[:, Slot.INFLIGHT_SQUARED] = pace * pace
     vectors[:, Slot.REFILL] = refilled
     _fill_relative(vectors, measured, constant)
+    vectors[:, _DIRECTION] = measured["direction"]
+    vectors[:, _DIRECTION] *= 1.0 / SCALE
     times = np.array(answers, np.uint32)[:, None]
-    vectors *= times * np.array(weights, np.uint32)[:, None]
+    weight = times * np.array(weights, np.uint32)[:, None]
+    vectors[:, Slot.DIRECTED_SQUARES] = vectors[:, Slot.DIRECTED] * weight[:, 0]
+    vectors *= weight
     return vectors, measured, times
 
 
@@ -233,6 +204,7 @@ def _measure(item: Contribution) -> bytes:
     return _PACKED.pack(
         *_request_values(item),
         *_answer_values(item),
+        *_model_values(features),
         measures.latin_letters(features.new_chars, unspaced),
         measures.latin_letters(features.constant_chars, unspaced),
         item.single,
@@ -241,6 +213,7 @@ def _measure(item: Contribution) -> bytes:
         item.key_hash,
         item.key_hash,
         *(1, 1, 1, 1, item.young),
+        features.direction,
     )
 
 
@@ -271,6 +244,11 @@ def _answer_values(item: Contribution) -> tuple[float, ...]:
     length = measures.answer_length(answer, item.sampling, item.features.unspaced)
     truncated = answer.finish is not None and answer.finish.lower() in _TRUNCATED
     return 1.0, profile.log2_1p(length), answer.reasoning_chars > 0, truncated
+
+
+def _model_values(features: Features) -> tuple[float, ...]:
+    """Return what the model says of the caller's own words."""
+    return len(features.train) > 0, features.test, len(features.direction) > 0
 
 
 def _fill_relative(

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_guard import pending
-from gateway_guard.contribution import assuming
 from gateway_guard.elements import Element, slimmed
 from gateway_guard.exchange import Exchange
-from gateway_guard.features import FeatureReader
+from gateway_guard.expectation import assuming
 from gateway_guard.lots import Lots
 from gateway_guard.pending import Surveyed, Ticket
 from gateway_guard.placed import joined
@@ -28,7 +27,7 @@ from gateway_guard.subjects import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway_guard.features import Anchors, Draft, Features
+    from gateway_guard.features import Anchors, Draft, FeatureReader, Features
     from gateway_guard.features.survey import Known
     from gateway_guard.memory import Memory
     from gateway_guard.policy import Terms
@@ -46,12 +45,14 @@ _KEY, _TEMPLATE = SubjectKind.KEY, SubjectKind.TEMPLATE
 class Opening:
     """Opens pending records, and reads what they hold."""
 
-    def __init__(self, memory: Memory, powers: Powers, secret: bytes, read_budget: int) -> None:
-        """Read at most ``read_budget`` bytes of text per exchange."""
+    def __init__(
+        self, memory: Memory, powers: Powers, secret: bytes, reader: FeatureReader
+    ) -> None:
+        """Have texts read by ``reader``."""
         self._memory = memory
         self._powers = powers
         self._ids = SubjectIds(secret)
-        self._reader = FeatureReader(secret, budget=read_budget)
+        self._reader = reader
         self._lots = Lots(secret)
         self._sightings: dict[bytes, int] = {}
 

@@ -20,7 +20,7 @@ from gateway_guard.sketches import cardinality, countmin, linear
 RowArray = npt.NDArray[Any]
 
 WIDTH = 192
-USED = 40
+USED = 84
 """Places of a linear slice in use; those behind them are reserved, zero and never decayed."""
 LAYOUT_VERSION = 1
 
@@ -62,6 +62,11 @@ class Slot(IntEnum):
     REPEATED_ANCHOR = 31  # reserved for the content anchor's repetitions
     REASONED = 32  # reasoning was served
     TRUNCATED = 33  # the answer ran into its output budget
+    TRAIN = 48  # asks an item of a train corpus
+    TEST = 49  # asks an item of a test corpus
+    DIRECTED = 50  # the caller said something new, whose direction is known
+    DIRECTED_SQUARES = 51  # squares of the weights with which it counted
+    DIRECTION = 52  # the first of WIDTH places: the sum of directions
 
 
 class Cardinality(IntEnum):

@@ -16,6 +16,7 @@ from gateway_guard.exchange import Sampling, Turn
 from gateway_guard.settings import parse_duration
 from gateway_guard.timeline import Instant
 from tests.driving import START_AT, Caller, Driver, Play, of_turns
+from tests.peopled import PEOPLE
 from tests.traffic import answer, prose, sentence
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Stage:
 
     def __init__(self, scenario: Scenario, seed: str) -> None:
         """Build the guard; all chance comes from the seed."""
-        self.driver = Driver(warmup=scenario.warmup)
+        self.driver = Driver(warmup=scenario.warmup, model=PEOPLE)
         self.decisions: dict[str, list[Decision]] = {each.name: [] for each in scenario.stream}
         self._rng = Random(seed)
         self._due: list[tuple[float, int, Generator[float]]] = []

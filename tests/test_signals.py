@@ -17,6 +17,7 @@ from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import USED, Reading, Slot
 from gateway_guard.signals import SIGNALS, Signal, View
 from tests.driving import Caller, Driver, Play, play, subjects_of
+from tests.peopled import PEOPLE
 from tests.traffic import HARVESTS, INNOCENTS, answer, chat, prose, search, self_instruct, tutor
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ NOTHING = Reading(
 
 def watching() -> Driver:
     """Return a driver that looks on and never acts."""
-    return Driver(watch_logit=90, throttle_logit=91, block_logit=92)
+    return Driver(watch_logit=90, throttle_logit=91, block_logit=92, model=PEOPLE)
 
 
 def said(driver: Driver, subject: Subject, *, aged: bool = True) -> dict[str, float]:
@@ -43,7 +44,14 @@ def said(driver: Driver, subject: Subject, *, aged: bool = True) -> dict[str, fl
     reading = driver.reading(subject)
     voices = dict.fromkeys(BY_NAME, 0.0)
     for sums in (reading.fast, reading.slow):
-        view = View(subject.kind, sums, reading, aged=aged, minimum=8)
+        view = View(
+            subject.kind,
+            sums,
+            reading,
+            aged=aged,
+            minimum=8,
+            population=PEOPLE.population,
+        )
         for name, signal in BY_NAME.items():
             evidence = signal(view)
             if evidence is not None:
@@ -256,6 +264,29 @@ def test_wording_that_comes_by_now_and_then_is_not(signal: str) -> None:
     with_phrase, without = search(rng, extra=PHRASE), search(rng)
     plays = (next(with_phrase if number % 10 == 0 else without) for number in range(100))
     assert said(*observed(plays))[signal] < SPEAKS
+
+
+# --- distribution ---------------------------------------------------------------------------------
+
+
+def test_population_shift_speaks_of_what_people_do_not_ask() -> None:
+    """Here in words that nobody else uses, over and over."""
+    rng = Random(3)
+    words = ["zzyqx", "vvuzk", "jqqow", "kwyxj", "qoxqz"]
+    plays = (play(" ".join(rng.choices(words, k=40))) for _ in range(60))
+    assert said(*observed(plays))["population_shift"] >= SPEAKS
+
+
+def test_population_shift_is_silent_about_what_people_ask() -> None:
+    """Single questions of people, be they few or many, and what stands around them."""
+    for count in (10, 60):
+        plays = (play(prose(Random(number), 200), system=PHRASE) for number in range(count))
+        assert said(*observed(plays))["population_shift"] < SPEAKS
+
+
+def test_population_shift_is_silent_about_the_same_words_again() -> None:
+    """A single text says nothing of a distribution, however often it is sent."""
+    assert said(*observed([play("zzyqx vvuzk jqqow")] * 60))["population_shift"] == 0
 
 
 # --- access ---------------------------------------------------------------------------------------

@@ -13,10 +13,12 @@ from gateway_guard.features.hits import cue_hits
 from gateway_guard.features.normalise import prepare
 from gateway_guard.features.reading import Reading, longest_buffer, read_texts
 from gateway_guard.features.sampling import MOST_TEXTS, chosen
+from gateway_guard.features.seeded import Seeded, SeededReader
 from gateway_guard.features.seeds import Seeds
 from gateway_guard.features.survey import survey
 from gateway_guard.features.types import Features
 from gateway_guard.features.windows import WindowHasher
+from gateway_guard.model import SHIPPED, Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +47,7 @@ class Draft:
         "hits",
         "items",
         "reading",
+        "seeded",
         "shingles",
         "text_hashes",
         "texts",
@@ -55,6 +58,7 @@ class Draft:
     hits: dict[int, tuple[CueHit, ...]]
     body_hash: int
     items: int
+    seeded: Seeded
 
     def __init__(
         self, found: Survey, texts: list[Text], anchors: Anchors, text_hashes: tuple[int, ...]
@@ -69,12 +73,16 @@ class Draft:
 class FeatureReader:
     """Reads requests under one secret; hashes of two secrets have nothing in common."""
 
-    def __init__(self, secret: bytes, *, budget: int = 65536) -> None:
-        """Derive every seed from ``secret``; read at most ``budget`` bytes of text per request."""
+    def __init__(self, secret: bytes, *, budget: int = 65536, model: Model = SHIPPED) -> None:
+        """Derive every seed from ``secret``; read at most ``budget`` bytes of text per request.
+
+        What is compared with ``model`` is read with the model's own seed.
+        """
         self._seeds = Seeds.derive(secret)
         self._budget = budget
         self._hasher = WindowHasher(self._seeds.numbers, longest=longest_buffer(budget))
         self._book = cue_book()
+        self._seeded = SeededReader(model)
         self._anchors = AnchorReader(self._seeds, self._read, budget)
         prepare()
 
@@ -116,6 +124,9 @@ class FeatureReader:
             body = draft.found.body
             draft.body_hash = self._body_hash(body, draft.reading)
             draft.items = 1 if body is None else _items(draft.reading)
+        seeded = self._seeded.read([(draft.texts, draft.reading) for draft in drafts])
+        for draft, of_draft in zip(drafts, seeded, strict=True):
+            draft.seeded = of_draft
 
     def features(self, draft: Draft, known: Known) -> Features:
         """Return the features of an exchange whose texts were read; ``known`` as for ``read``."""
@@ -138,6 +149,9 @@ class FeatureReader:
             hits=_joint_hits(hits, system_hits) if hits or system_hits else (),
             text_hashes=draft.text_hashes,
             new_hits=_new_hits(hits, draft.texts),
+            direction=draft.seeded.direction,
+            train=draft.seeded.train,
+            test=draft.seeded.test,
         )
 
     def _select(self, found: Survey) -> list[Text]:

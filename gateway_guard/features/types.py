@@ -55,7 +55,8 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     that has it. ``items`` is the number of questions or list entries the newest user text packs
     together (at least 1). ``text_hashes`` identify every text of the request, newest last;
     ``new_hits`` are the cue hits of each text read for the first time, to be remembered with its
-    hash.
+    hash. ``direction``, ``train`` and ``test`` are what the model says of the caller's own words:
+    where they point, which train corpora they are from, whether they are from a test corpus.
     """
 
     chars: int
@@ -74,3 +75,6 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     hits: tuple[CueHit, ...]
     text_hashes: tuple[int, ...]
     new_hits: tuple[tuple[int, tuple[CueHit, ...]], ...]
+    direction: bytes = b""
+    train: tuple[int, ...] = ()
+    test: bool = False

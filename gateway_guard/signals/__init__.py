@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway_guard.signals.access import logit_access
+from gateway_guard.signals.distribution import population_shift
 from gateway_guard.signals.elicitation import (
     extraction_phrase,
     reasoning_elicitation,
@@ -25,4 +26,5 @@ SIGNALS: tuple[Signal, ...] = (
     extraction_phrase,
     logit_access,
     closed_loop,
+    population_shift,
 )

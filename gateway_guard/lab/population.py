@@ -1,0 +1,76 @@
+"""Population: the mean of what people ask, made from their conversations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from gateway_guard.exceptions import ConfigurationError
+from gateway_guard.exchange import Exchange, Turn
+from gateway_guard.features import FeatureReader
+from gateway_guard.model import SHIPPED, Population
+from gateway_guard.model.words import SCALE, WIDTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from gateway_guard.corpora import Row, Source
+    from gateway_guard.features import Features
+
+_AT_ONCE: Final = 64
+_NO_SECRET: Final = b"what is made here depends on no secret"
+
+
+def fit_population(sources: Sequence[Source], seed: int) -> Population:
+    """Return the reference of the people in some sources, each source weighing the same.
+
+    Every different text counts once. Programs and harvesters have no part in it: programs stand
+    anywhere, each in a corner of its own.
+
+    Raises:
+        ConfigurationError: there are no people in them.
+
+    """
+    means, texts, names = [], 0, []
+    for source in sources:
+        if source.text_class == "human":
+            directions = directions_of(source.rows, seed)
+            means.append(directions.mean(axis=0))
+            texts += len(directions)
+            names.append(source.name)
+    if not means:
+        message = "there are no people in these texts"
+        raise ConfigurationError(message, hint="a file of their texts is named human_*.jsonl.gz")
+    mean = np.mean(means, axis=0).round(6)
+    return Population(seed, tuple(mean.tolist()), texts, tuple(names))
+
+
+def directions_of(rows: Iterable[Row], seed: int) -> npt.NDArray[np.float64]:
+    """Return the directions of the distinct texts that callers wrote, shape (n, WIDTH)."""
+    model = msgspec.structs.replace(SHIPPED, seed=seed, corpora=())
+    reader = FeatureReader(_NO_SECRET, model=model)
+    found = [features.direction for features in _read(reader, _prompts(rows))]
+    packed = b"".join(found)
+    return np.frombuffer(packed, np.int8).reshape(-1, WIDTH) / SCALE
+
+
+def _prompts(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(row.prompt for row in rows if row.role in {None, "user"}))
+
+
+def _read(reader: FeatureReader, prompts: Sequence[str]) -> Iterator[Features]:
+    for begin in range(0, len(prompts), _AT_ONCE):
+        drafts = []
+        for prompt in prompts[begin : begin + _AT_ONCE]:
+            exchange = Exchange("", "", (Turn("user", prompt),))
+            drafts.append(reader.survey(exchange, _unknown, reader.anchors(exchange)))
+        reader.read_drafts(drafts)
+        yield from (reader.features(draft, _unknown) for draft in drafts)
+
+
+def _unknown(_: int) -> None:
+    return None
