@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import structlog
 
 from gateway_guard.exceptions import ConfigurationError, GatewayGuardError
+from gateway_guard.lab.arguments import add_lab
 from gateway_guard.principal import key_id_of
 from gateway_guard.settings import load_settings
 
@@ -261,5 +262,6 @@ SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
     add_serve,
     add_demo,
     add_bench,
+    add_lab,
     add_key_id,
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway_guard.features.survey import Text
     from gateway_guard.features.windows import Span
     from gateway_guard.model import Corpus, Model
-    from gateway_guard.model.words import Positions, Words
+    from gateway_guard.model.words import Hashes, Positions, Words
 
 MOST_WORDS: Final = 512
 """Words of one exchange that are compared with corpora: the first and the last ones."""
@@ -97,17 +97,31 @@ class SeededReader:
         rows = self._hashing.project(np.concatenate(chosen), spread, len(owners))
         return [row.tobytes() for row in rows]
 
-    def _matched(self, gathered: _Gathered) -> dict[int, list[Corpus]]:
-        """Return the corpora that the exchanges are from, of those that are from any."""
+    def windows(self, exchanges: Sequence[tuple[Sequence[Text], Reading]]) -> list[Hashes]:
+        """Return the hashes under ``CEILING`` of each exchange's own windows."""
+        gathered = _gather(exchanges)
+        if gathered is None or len(gathered.words) < WINDOW:
+            return [np.zeros(0, np.uint64)] * len(exchanges)
+        hashes, owners = self._windows(gathered)
+        bounds = owners.searchsorted(np.arange(1, len(exchanges)))
+        return np.split(hashes, bounds)
+
+    def _windows(self, gathered: _Gathered) -> tuple[Hashes, Positions]:
+        """Return all hashes under ``CEILING``, and whose each is."""
         hashes = self._hashing.windows(gathered.words)
         low = hashes < CEILING
         for end in gathered.ends[:-1]:  # no window reaches into the next stretch
             low[max(0, end - WINDOW + 1) : end] = False
         places = low.nonzero()[0]
         owners = np.array(gathered.counts).cumsum().searchsorted(places, "right")
+        return hashes[places], owners
+
+    def _matched(self, gathered: _Gathered) -> dict[int, list[Corpus]]:
+        """Return the corpora that the exchanges are from, of those that are from any."""
+        hashes, owners = self._windows(gathered)
         looked_at = np.bincount(owners, minlength=len(gathered.counts))
         found: dict[int, list[Corpus]] = {}
-        for corpus, number in self._shelf.matches(hashes[places], owners, looked_at):
+        for corpus, number in self._shelf.matches(hashes, owners, looked_at):
             found.setdefault(number, []).append(corpus)
         return found
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from gateway_guard.exceptions import ConfigurationError
-from gateway_guard.exchange import Exchange, Turn
-from gateway_guard.features import FeatureReader
+from gateway_guard.features.seeded import SeededReader
+from gateway_guard.lab.texts import readings
 from gateway_guard.model import SHIPPED, Population
 from gateway_guard.model.words import SCALE, WIDTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
     from gateway_guard.corpora import Row, Source
-    from gateway_guard.features import Features
-
-_AT_ONCE: Final = 64
-_NO_SECRET: Final = b"what is made here depends on no secret"
 
 
 def fit_population(sources: Sequence[Source], seed: int) -> Population:
@@ -51,26 +47,7 @@ def fit_population(sources: Sequence[Source], seed: int) -> Population:
 
 def directions_of(rows: Iterable[Row], seed: int) -> npt.NDArray[np.float64]:
     """Return the directions of the distinct texts that callers wrote, shape (n, WIDTH)."""
-    model = msgspec.structs.replace(SHIPPED, seed=seed, corpora=())
-    reader = FeatureReader(_NO_SECRET, model=model)
-    found = [features.direction for features in _read(reader, _prompts(rows))]
-    packed = b"".join(found)
-    return np.frombuffer(packed, np.int8).reshape(-1, WIDTH) / SCALE
-
-
-def _prompts(rows: Iterable[Row]) -> list[str]:
-    return list(dict.fromkeys(row.prompt for row in rows if row.role in {None, "user"}))
-
-
-def _read(reader: FeatureReader, prompts: Sequence[str]) -> Iterator[Features]:
-    for begin in range(0, len(prompts), _AT_ONCE):
-        drafts = []
-        for prompt in prompts[begin : begin + _AT_ONCE]:
-            exchange = Exchange("", "", (Turn("user", prompt),))
-            drafts.append(reader.survey(exchange, _unknown, reader.anchors(exchange)))
-        reader.read_drafts(drafts)
-        yield from (reader.features(draft, _unknown) for draft in drafts)
-
-
-def _unknown(_: int) -> None:
-    return None
+    reader = SeededReader(msgspec.structs.replace(SHIPPED, seed=seed, corpora=()))
+    prompts = dict.fromkeys(row.prompt for row in rows if row.role in {None, "user"})
+    found = [seeded.direction for some in readings(prompts) for seeded in reader.read(some)]
+    return np.frombuffer(b"".join(found), np.int8).reshape(-1, WIDTH) / SCALE

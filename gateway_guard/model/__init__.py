@@ -5,7 +5,15 @@ questions. What is secret, and what is learned from traffic, lies elsewhere.
 """
 
 from gateway_guard.model.corpus import Corpus, Kind, Pool, dump_corpus, make_corpus, parse_corpus
-from gateway_guard.model.files import SHIPPED, SUFFIX, Model, load_model, with_corpora, without
+from gateway_guard.model.files import (
+    SHIPPED,
+    SUFFIX,
+    Model,
+    configured_model,
+    load_model,
+    with_corpora,
+    without,
+)
 from gateway_guard.model.population import Population, dump_population, parse_population
 from gateway_guard.model.words import WIDTH, Hashing
 
@@ -19,6 +27,7 @@ __all__ = [
     "Model",
     "Pool",
     "Population",
+    "configured_model",
     "dump_corpus",
     "dump_population",
     "load_model",

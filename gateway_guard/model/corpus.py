@@ -114,17 +114,27 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_corpus(
-    pool: Pool, seed: int, items: Iterable[Hashes], *, keep: int = WINDOWS_KEPT
+    pool: Pool,
+    seed: int,
+    items: Iterable[Hashes],
+    *,
+    keep: int = WINDOWS_KEPT,
+    elsewhere: Iterable[Hashes] = (),
 ) -> Corpus:
-    """Make a corpus of the windows of its items; items without any do not count."""
+    """Make a corpus of the windows of its items, less those of texts ``elsewhere``.
+
+    Items without any window under ``CEILING`` do not count.
+    """
     listed = [np.unique(windows[windows < CEILING]) for windows in items]
     listed = [windows for windows in listed if windows.size]
-    everything = np.concatenate(listed) if listed else np.zeros(0, np.uint64)
-    windows, counts = np.unique(everything, return_counts=True)
-    common = windows[counts > MOST_ITEMS_OF_A_WINDOW]
+    windows, counts = np.unique(_joined(listed), return_counts=True)
+    common = np.union1d(windows[counts > MOST_ITEMS_OF_A_WINDOW], _joined(elsewhere))
     kept = [np.setdiff1d(each, common, assume_unique=True)[:keep] for each in listed]
-    chosen = np.concatenate(kept) if kept else everything
-    return Corpus(pool, seed, len(listed), keep, build(chosen))
+    return Corpus(pool, seed, len(listed), keep, build(_joined(kept)))
+
+
+def _joined(parts: Iterable[Hashes]) -> Hashes:
+    return np.concatenate([np.zeros(0, np.uint64), *parts])
 
 
 def dump_corpus(corpus: Corpus) -> bytes:

@@ -21,6 +21,10 @@ T = TypeVar("T")
 SUFFIX: Final = ".corpus"
 POPULATION_FILE: Final = "population.toml"
 WEIGHTS_FILE: Final = "weights.toml"
+_HINT: Final = (
+    "GATEWAY_GUARD_MODEL names a folder and GATEWAY_GUARD_CORPORA files that were made by "
+    "`gateway-guard lab`"
+)
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -82,6 +86,16 @@ def with_corpora(model: Model, paths: Sequence[Path | Traversable]) -> Model:
     return msgspec.structs.replace(model, corpora=tuple(corpora.values()))
 
 
+def configured_model(folder: Path | None, corpora: Sequence[Path]) -> Model:
+    """Return the model of a folder, without one that which ships, with further corpora.
+
+    Raises:
+        ConfigurationError: as above.
+
+    """
+    return with_corpora(SHIPPED if folder is None else load_model(folder), corpora)
+
+
 def without(model: Model, names: Iterable[str]) -> Model:
     """Return a model that lacks some corpora."""
     left_out = frozenset(names)
@@ -100,9 +114,7 @@ def _read(path: Path | Traversable, parse: Callable[[bytes], T]) -> T:
 
 def _unreadable(path: Path | Traversable, reason: str, hint: str = "") -> ConfigurationError:
     message = f"{path} cannot be used: {reason}"
-    return ConfigurationError(
-        message, hint=hint or "make it with `gateway-guard lab`, or leave it out", path=str(path)
-    )
+    return ConfigurationError(message, hint=hint or _HINT, path=str(path))
 
 
 SHIPPED: Final = load_model(files(__package__).joinpath("shipped"))

@@ -1,0 +1,120 @@
+"""What the lab's commands are told; what they do is imported when one is run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    AddParser = Callable[..., argparse.ArgumentParser]
+
+_SEEDS: Final = 1 << 64
+_MOST_WINDOWS: Final = 1024
+
+
+def add_lab(add_parser: AddParser) -> None:
+    """Add ``lab`` with its own subcommands."""
+    command = add_parser(
+        "lab",
+        help="build what the guard compares texts with",
+        description="Build parts of a model from files of texts.",
+    )
+    parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_corpus(parts.add_parser)
+    _add_population(parts.add_parser)
+
+
+def _add_corpus(add_parser: AddParser) -> None:
+    corpus = add_parser("corpus", help="filters of public pools of questions")
+    build = corpus.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
+        "build",
+        help="make one of files of items",
+        description="Make a filter of some word windows of each item: no text can be read from it. "
+        "GATEWAY_GUARD_CORPORA names the files that are used beside those that ship.",
+    )
+    build.add_argument("name", metavar="NAME", help="what the pool is called in reasons and logs")
+    build.add_argument(
+        "--kind",
+        choices=["train", "test"],
+        required=True,
+        help="train: students are trained on it; test: evaluations ask it",
+    )
+    build.add_argument(
+        "--in",
+        dest="paths",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="files with an item a line: .jsonl, .jsonl.gz, or text",
+    )
+    build.add_argument(
+        "--without",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files with texts whose windows are not the pool's own",
+    )
+    build.add_argument("--field", default="prompt", help="field of the item in a line of JSON")
+    build.add_argument("--licence", default="", metavar="TEXT", help="a note to keep with it")
+    build.add_argument(
+        "--windows", type=_windows, default=8, metavar="N", help="word windows kept of an item"
+    )
+    _add_output(build)
+    build.set_defaults(run=_run_corpus)
+
+
+def _add_population(add_parser: AddParser) -> None:
+    population = add_parser("population", help="what people ask, as one vector")
+    build = population.add_subparsers(
+        title="commands", metavar="COMMAND", required=True
+    ).add_parser(
+        "build",
+        help="make it of their conversations",
+        description="Make the reference that population_shift measures from, of the files "
+        "human_*.jsonl.gz of a folder: the mean of all texts, each source weighing the same.",
+    )
+    build.add_argument("--corpora", type=Path, required=True, metavar="DIR", help="the folder")
+    _add_output(build)
+    build.set_defaults(run=_run_population)
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    command.add_argument(
+        "--model-seed",
+        type=_seed,
+        metavar="SEED",
+        help="seed of the model that it is for; without one, of the model that ships",
+    )
+
+
+def _run_corpus(options: argparse.Namespace) -> None:
+    from gateway_guard.lab.building import write_corpus
+
+    write_corpus(options)
+
+
+def _run_population(options: argparse.Namespace) -> None:
+    from gateway_guard.lab.building import write_population
+
+    write_population(options)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0, _SEEDS - 1)
+
+
+def _windows(text: str) -> int:
+    return _whole(text, 1, _MOST_WINDOWS)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if text.isascii() and text.isdigit() and least <= int(text) <= most:
+        return int(text)
+    message = f"{text!r} is not a whole number from {least} to {most}"
+    raise argparse.ArgumentTypeError(message)
