@@ -16,7 +16,7 @@ from gateway_guard.exchange import Sampling, Turn
 from gateway_guard.settings import parse_duration
 from gateway_guard.timeline import Instant
 from tests.driving import START_AT, Caller, Driver, Play, of_turns
-from tests.peopled import PEOPLE
+from tests.peopled import PEOPLE, TEST_ITEMS, TRAIN_ITEMS
 from tests.traffic import answer, prose, sentence
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from gateway_guard.enforcement import Decision
 
-_SLOT = re.compile(r"\{(prose|words|number|pick) ?([^}]*)\}")
+_SLOT = re.compile(r"\{(prose|words|number|pick|train|test) ?([^}]*)\}")
 _BLOCKED_SECONDS = 300.0
+_POOLS = {"train": TRAIN_ITEMS, "test": TEST_ITEMS}
 
 
 class Expected(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,9 +50,10 @@ class Stream(msgspec.Struct, forbid_unknown_fields=True):
     """Requests of one kind, by the texts that they are made of.
 
     Slots are filled anew each time: ``{prose 200}`` characters, ``{words 8}``, ``{number 99}``,
-    ``{pick a|b}``. Without ``workers`` requests, or conversations of several ``turns``, come when
-    they like, ``every`` so often; workers each wait for their answer, and then so long. Keys are
-    taken in turn; they are those of the stream ``owner``, if it is named.
+    ``{pick a|b}``, ``{train}`` and ``{test}`` for items of public pools. Without ``workers``
+    requests, or conversations of several ``turns``, come when they like, ``every`` so often;
+    workers each wait for their answer, and then so long. Keys are taken in turn; they are those of
+    the stream ``owner``, if it is named.
     """
 
     name: str
@@ -211,6 +213,8 @@ def filled(text: str, rng: Random) -> str:
         kind, given = str(slot[1]), str(slot[2])
         if kind == "pick":
             return rng.choice(given.split("|"))
+        if kind in _POOLS:
+            return rng.choice(_POOLS[kind])
         if kind == "number":
             return str(rng.randint(2, int(given)))
         return prose(rng, int(given)) if kind == "prose" else sentence(rng, int(given))

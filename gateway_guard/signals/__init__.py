@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway_guard.signals.access import logit_access
-from gateway_guard.signals.distribution import population_shift
+from gateway_guard.signals.distribution import corpus_overlap, population_shift
 from gateway_guard.signals.elicitation import (
     extraction_phrase,
     reasoning_elicitation,
@@ -27,4 +27,5 @@ SIGNALS: tuple[Signal, ...] = (
     logit_access,
     closed_loop,
     population_shift,
+    corpus_overlap,
 )
