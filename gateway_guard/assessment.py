@@ -9,6 +9,8 @@ import msgspec
 
 from gateway_guard import profile, scoring, verdict
 from gateway_guard.actions import Action
+from gateway_guard.model import SHIPPED as MODEL
+from gateway_guard.model import Population
 from gateway_guard.profile import Slot
 from gateway_guard.scoring import SHIPPED, Weights
 from gateway_guard.signals import SIGNALS, View
@@ -37,6 +39,7 @@ class Assessment(msgspec.Struct, frozen=True):
     ladder: Ladder
     minimum: float
     weights: Weights = SHIPPED
+    population: Population = MODEL.population
 
     def assess(
         self, memory: Memory, subject: Subject, now: Instant, *, warming: bool, aged: bool
@@ -66,7 +69,7 @@ class Assessment(msgspec.Struct, frozen=True):
 
     def score(self, subject: Subject, reading: Reading, *, aged: bool) -> Score:
         """Score what is known of a subject."""
-        seen = views(subject, reading, minimum=self.minimum, aged=aged)
+        seen = views(subject, reading, minimum=self.minimum, aged=aged, population=self.population)
         return highest([evidence_of(view) for view in seen], seen, self.weights)
 
 
@@ -87,7 +90,14 @@ def _confirmed(standing: Standing, now: float, *, counted: bool) -> Iterator[Non
     standing.provisional = throttled and not counted
 
 
-def views(subject: Subject, reading: Reading, *, minimum: float, aged: bool) -> tuple[View, ...]:
+def views(
+    subject: Subject,
+    reading: Reading,
+    *,
+    minimum: float,
+    aged: bool,
+    population: Population = MODEL.population,
+) -> tuple[View, ...]:
     """Return a subject as its fast and as its slow slice show it.
 
     The fast slice sees what a long innocent past would hide, the slow one what comes too rarely for
@@ -95,7 +105,14 @@ def views(subject: Subject, reading: Reading, *, minimum: float, aged: bool) -> 
     """
     return tuple(
         [
-            View(subject.kind, sums, reading, aged=aged, minimum=minimum)
+            View(
+                subject.kind,
+                sums,
+                reading,
+                aged=aged,
+                minimum=minimum,
+                population=population,
+            )
             for sums in (reading.fast, reading.slow)
         ]
     )

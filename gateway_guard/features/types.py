@@ -67,8 +67,10 @@ class Features(msgspec.Struct, frozen=True, gc=False, array_like=True):
     that has it. ``items`` is the number of questions or list entries the newest user text packs
     together (at least 1). ``text_hashes`` identify every text of the request, newest last;
     ``new_hits`` are the cue hits of each text read for the first time, to be remembered with its
-    hash. ``terms`` are hashes of a few words of the newest user text, at most two: the
-    same word is chosen wherever it occurs, so that they grow in number as the vocabulary does.
+    hash. ``terms`` are hashes of a few words of the newest user text, at most two: the same word is
+    chosen wherever it occurs, so that they grow in number as the vocabulary does. ``direction``,
+    ``train`` and ``test`` are what the model says of the caller's own words: where they point,
+    which train corpora they are from, whether they are from a test corpus.
     """
 
     chars: int
@@ -88,3 +90,6 @@ class Features(msgspec.Struct, frozen=True, gc=False, array_like=True):
     text_hashes: tuple[int, ...]
     new_hits: tuple[tuple[int, tuple[CueHit, ...]], ...]
     terms: tuple[int, ...] = ()
+    direction: bytes = b""
+    train: tuple[int, ...] = ()
+    test: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway_guard.signals.access import logit_access, multi_sampling
+from gateway_guard.signals.distribution import corpus_overlap, population_shift
 from gateway_guard.signals.elicitation import (
     extraction_phrase,
     reasoning_elicitation,
@@ -27,4 +28,6 @@ SIGNALS: tuple[Signal, ...] = (
     logit_access,
     multi_sampling,
     closed_loop,
+    population_shift,
+    corpus_overlap,
 )
