@@ -17,6 +17,7 @@ from gateway_guard.instrumentation import Instrumentation
 from gateway_guard.lab.judges import Judge
 from gateway_guard.lab.lives import Life
 from gateway_guard.memory import derived
+from gateway_guard.model import SHIPPED, Model
 from gateway_guard.policy import Policy
 from gateway_guard.powers import Powers
 from gateway_guard.principal import Principal, SubjectIds, SubjectKind
@@ -100,6 +101,7 @@ class Stage:
         weights: Weights,
         *,
         of_source: Mapping[str, Weights] = MappingProxyType({}),
+        model: Model = SHIPPED,
         observe: bool = False,
         **settings: float | str,
     ) -> None:
@@ -107,12 +109,13 @@ class Stage:
         given: dict[str, float | str] = {"warmup": 0, "jitter": 0, "memory": "256MiB", **settings}
         self.settings = Settings.model_validate(given)
         self.now = Instant(START_AT, START_AT)
-        self.engine = _engine(self.settings)
+        self.engine = _engine(self.settings, model)
         rules = self.engine.rules
         self.judge = Judge(
             ladder=rules.assessment.ladder,
             minimum=rules.assessment.minimum,
             weights=weights,
+            population=model.population,
             of_source=dict(of_source),
             observations=[] if observe else None,
         )
@@ -232,12 +235,12 @@ class Stage:
         return max(found, key=lambda score: score.logit, default=None)
 
 
-def _engine(settings: Settings) -> Engine:
+def _engine(settings: Settings, model: Model) -> Engine:
     """Build an engine as the middleware would."""
     return build_engine(
         settings,
         SECRET,
-        starts=Starts(START_AT, START_AT),
+        starts=Starts(START_AT, START_AT, model),
         policy=lambda: _NO_POLICY,
         instruments=Silence(),
     )
