@@ -93,9 +93,12 @@ class Backlog:
         """Have answers that were fetched counted with the exchanges that they belong to."""
         self._events.append(Fetched(fetch, now.steady))
 
-    def dropped(self, ticket: Ticket, slot: Slot | None) -> None:
-        """Have an exchange forgotten; ``slot`` is where the key's row counts it."""
-        self._events.append(Drop(ticket, slot))
+    def dropped(self, ticket: Ticket, slot: Slot | None, *, declined: bool = False) -> None:
+        """Have an exchange forgotten; ``slot`` is where the key's row counts it.
+
+        What was ``declined`` is remembered for a while.
+        """
+        self._events.append(Drop(ticket, slot, declined=declined))
         self._events += [Drop(other, None) for other in ticket.others]
 
     def work_off(self, now: Instant) -> list[Ticket]:

@@ -54,11 +54,6 @@ _MEASURED = np.dtype(
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
 
 
-_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
-_DECLINED = frozenset(
-    {"content_filter", "content_filtered", "refusal", "safety", "prohibited_content", "blocklist"}
-    | {"spii", "recitation", "guardrail_intervened", "error_toxic"}
-)
 _LABELS = len(profile.LABEL_PLACES)
 _NO_LABEL = (0.0,) * _LABELS
 _LABELLED = tuple(
@@ -255,13 +250,18 @@ def _answer_values(item: Contribution) -> tuple[float, ...]:
     if answer is None:
         return _UNSEEN
     length = measures.answer_length(answer, item.sampling, item.features.unspaced)
-    finish = "" if answer.finish is None else answer.finish.lower()
     return (
-        *(1.0, measures.log2_1p(length), answer.reasoning_chars > 0, finish in _TRUNCATED),
+        *(1.0, measures.log2_1p(length), answer.reasoning_chars > 0, measures.truncated(answer)),
         *measures.containment(*item.contained),
-        item.declined or finish in _DECLINED,
+        is_declined(item),
         *_label(answer, item.sampling),
     )
+
+
+def is_declined(item: Contribution) -> bool:
+    """Tell whether an answer was seen that declines: by its words, or held back by the upstream."""
+    answer = item.answer
+    return answer is not None and (item.declined or measures.held_back(answer))
 
 
 def _label(answer: Answer, sampling: Sampling) -> tuple[float, ...]:

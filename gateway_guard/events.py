@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeGuard
+from zlib import crc32
 
 import msgspec
 
 from gateway_guard import pending
 from gateway_guard.awaited import found_in, seen_of
+from gateway_guard.contribution import is_declined
 from gateway_guard.principal import SubjectKind
+from gateway_guard.profile import Slot
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch, Found
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
     from gateway_guard.pending import Ticket
-    from gateway_guard.profile import Slot
     from gateway_guard.timeline import Instant
 
 
@@ -65,8 +67,10 @@ class Admission(OfExchange):
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """Hold it in its subjects."""
-        del memory
         opening.hold(self.ticket)
+        item = self.ticket.contribution
+        if item is not None:
+            item.reworded = memory.declined.resembles(item.key_hash, item.features)
 
 
 class Answers:
@@ -144,6 +148,8 @@ class Answered(OfExchange):
                 item.answer = self.answer
             if self._reply is not None:
                 compare(item, self._reply, opening.reader)
+            note = memory.declined.note if is_declined(item) else memory.declined.served
+            note(item.key_hash, item.features)
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
         if self._adds():
             self._put(memory)
@@ -197,11 +203,12 @@ class Fetched(Event):
 class Drop(OfExchange):
     """An exchange taught nothing."""
 
-    __slots__ = ("_slot",)
+    __slots__ = ("_declined", "_slot")
 
-    def __init__(self, ticket: Ticket, slot: Slot | None) -> None:
+    def __init__(self, ticket: Ticket, slot: Slot | None, *, declined: bool = False) -> None:
         super().__init__(ticket)
         self._slot = slot
+        self._declined = declined
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """End it, and forget subjects that nothing else has shown."""
@@ -211,6 +218,12 @@ class Drop(OfExchange):
         _forget(ticket, memory)
         if self._slot is not None:
             memory.subjects.count(ticket.key, self._slot)
+        item = ticket.contribution
+        if self._declined and item is not None:
+            memory.declined.note(item.key_hash, item.features)
+            memory.subjects.count(ticket.key, Slot.DECLINED)
+            if item.reworded:
+                memory.subjects.count(ticket.key, Slot.REWORDED)
 
 
 def _forget(ticket: Ticket, memory: Memory) -> None:
@@ -244,9 +257,15 @@ def _reply_of(ticket: Ticket, text: AnswerText, reader: FeatureReader) -> Reply 
         return None
     said = text.visible[0]
     longer = len(said) > _chars_asked(ticket)
-    if longer or len(said) < _LEAST_CHARS:
+    if longer or len(said) < _LEAST_CHARS or not _is_drawn(said):
         return reader.pass_over(said, longer=longer)
     return reader.read_reply(said)
+
+
+def _is_drawn(said: str) -> bool:
+    """Draw about half of all answers: a mean needs no more of them."""
+    middle = len(said) // 2
+    return crc32(said[middle : middle + 32].encode("utf-8", "replace")) % 2 == 0
 
 
 def _chars_asked(ticket: Ticket) -> int:

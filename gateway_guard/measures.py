@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float32]
 
 _ENOUGH_WINDOWS = 8
+_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
+_HELD_BACK = frozenset(
+    {"content_filter", "content_filtered", "refusal", "safety", "prohibited_content", "blocklist"}
+    | {"spii", "recitation", "guardrail_intervened", "error_toxic"}
+)
 _UNSPACED_WEIGHT = 2.0
 # A character of a script without spaces says about as much as three Latin letters.
 
@@ -69,6 +74,16 @@ def containment(found: int, comparable: int) -> tuple[float, float]:
         return 0.0, 0.0
     compared = min(1.0, comparable / _ENOUGH_WINDOWS)
     return compared * found / comparable, compared
+
+
+def truncated(answer: Answer) -> bool:
+    """Tell whether an answer ran into its output budget."""
+    return answer.finish is not None and answer.finish.lower() in _TRUNCATED
+
+
+def held_back(answer: Answer) -> bool:
+    """Tell whether the upstream held an answer back for what it says, or for what was asked."""
+    return answer.finish is not None and answer.finish.lower() in _HELD_BACK
 
 
 def yields(answer_logs: FloatArray, question_logs: FloatArray) -> FloatArray:

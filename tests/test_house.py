@@ -37,6 +37,7 @@ ROOMS = (
     "subjects",
     "history",
     "placed",
+    "declined",
     "waiting",
     "admission",
     "memory",
