@@ -54,6 +54,7 @@ ROOMS = (
     "lots",
     "opening",
     "awaited",
+    "comparison",
     "events",
     "backlog",
     "protections",

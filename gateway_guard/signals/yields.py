@@ -19,9 +19,15 @@ def teacher_yield(view: View) -> Evidence | None:
     if answered < view.minimum:
         return None
     mean = view.sums[Slot.YIELD] / (answered + 2.0)
-    value = damped(view, ramp(mean * view.share(Slot.SINGLE), 0.03, 0.3))
+    value = damped(view, yielded(view))
     detail = f"answers of about {length(view):.0f} letters, yield {mean:.2f} a question"
     return Evidence("teacher_yield", _FAMILY, value, detail)
+
+
+def yielded(view: View) -> float:
+    """Return how much answer each question drew, if nobody replied to it."""
+    mean = view.sums[Slot.YIELD] / (view.sums[Slot.ANSWERED] + 2.0)
+    return ramp(mean * view.share(Slot.SINGLE), 0.03, 0.3)
 
 
 def budget_saturation(view: View) -> Evidence | None:
