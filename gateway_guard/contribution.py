@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gateway_guard import measures, profile, recurrence
 from gateway_guard.exchange import Answer, Sampling
 from gateway_guard.features.types import Cue, Features
+from gateway_guard.model.words import SCALE, WIDTH
 from gateway_guard.profile import Slot
 from gateway_guard.sketches import linear
 from gateway_guard.timeline import Instant
@@ -36,11 +37,13 @@ _PLACES = [
     *(Slot.REWORDED, Slot.EARLY),
     *(Slot.ANSWERED, Slot.ANSWER_LOG, Slot.REASONED, Slot.TRUNCATED),
     *(Slot.CONTAINED, Slot.COMPARED, Slot.DECLINED, *profile.LABEL_PLACES),
+    *(Slot.TRAIN, Slot.TEST, Slot.DIRECTED),
 ]
 """Where the values of an exchange belong that are the same for all its subjects."""
 
 _SETS = len(profile.VALUE_SETS)
-_PACKED = Struct(f"={len(_PLACES)}f3f{_SETS}Q{_SETS}B")
+_DIRECTION = slice(Slot.DIRECTION, Slot.DIRECTION + WIDTH)
+_PACKED = Struct(f"={len(_PLACES)}f3f{_SETS}Q{_SETS}B{-_SETS % 4}x{WIDTH}s")
 _MEASURED = np.dtype(
     [
         ("values", np.float32, len(_PLACES)),
@@ -49,17 +52,14 @@ _MEASURED = np.dtype(
         ("single", np.float32),
         ("hashes", np.uint64, _SETS),
         ("counted", np.uint8, _SETS),
+        ("padding", np.uint8, -_SETS % 4),
+        ("direction", np.int8, WIDTH),
     ]
 )
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
 
 
-_LABELS = len(profile.LABEL_PLACES)
-_NO_LABEL = (0.0,) * _LABELS
-_LABELLED = tuple(
-    tuple(float(place == label) for place in range(_LABELS)) for label in range(_LABELS)
-)
-_UNSEEN = (0.0,) * (7 + _LABELS)
+_UNSEEN = (0.0,) * (7 + len(profile.LABEL_PLACES))
 _TERMS_PAD = (0, 0)
 _WRAPPER_WEIGHT = 0.4
 # The constant part of a text asks too, but not for something new each time.
@@ -172,8 +172,12 @@ def _vectors(
     vectors[:, Slot.INFLIGHT_SQUARED] = pace * pace
     vectors[:, Slot.REFILL] = refilled
     _fill_relative(vectors, measured, constant)
+    vectors[:, _DIRECTION] = measured["direction"]
+    vectors[:, _DIRECTION] *= 1.0 / SCALE
     times = np.array(answers, np.uint32)[:, None]
-    vectors *= times * np.array(weights, np.uint32)[:, None]
+    weight = times * np.array(weights, np.uint32)[:, None]
+    vectors[:, Slot.DIRECTED_SQUARES] = vectors[:, Slot.DIRECTED] * weight[:, 0]
+    vectors *= weight
     return vectors, measured, times
 
 
@@ -211,6 +215,7 @@ def _measure(item: Contribution) -> bytes:
     return _PACKED.pack(
         *_request_values(item),
         *_answer_values(item),
+        *(len(features.train) > 0, features.test, len(features.direction) > 0),
         measures.latin_letters(features.new_chars, unspaced),
         measures.latin_letters(features.constant_chars, unspaced),
         item.single,
@@ -221,6 +226,7 @@ def _measure(item: Contribution) -> bytes:
         *terms,
         *(1, 1, 1, 1, item.young),
         *map(bool, terms),
+        features.direction,
     )
 
 
@@ -254,7 +260,7 @@ def _answer_values(item: Contribution) -> tuple[float, ...]:
         *(1.0, measures.log2_1p(length), answer.reasoning_chars > 0, measures.truncated(answer)),
         *measures.containment(*item.contained),
         is_declined(item),
-        *_label(answer, item.sampling),
+        *measures.label(answer, item.sampling),
     )
 
 
@@ -262,13 +268,6 @@ def is_declined(item: Contribution) -> bool:
     """Tell whether an answer was seen that declines: by its words, or held back by the upstream."""
     answer = item.answer
     return answer is not None and (item.declined or measures.held_back(answer))
-
-
-def _label(answer: Answer, sampling: Sampling) -> tuple[float, ...]:
-    """Return 1 in the place that the one visible answer has among the labels."""
-    if not answer.digests or not answer.output_chars or answer.tool_calls or sampling.answers > 1:
-        return _NO_LABEL
-    return _LABELLED[answer.digests[0][0] % _LABELS]
 
 
 def _fill_relative(

@@ -19,7 +19,7 @@ from gateway_guard.sketches import cardinality, countmin, linear
 RowArray = npt.NDArray[Any]
 
 WIDTH = 192
-USED = 48
+USED = 84
 """Places of a linear slice in use; those behind them are reserved, zero and never decayed."""
 LAYOUT_VERSION = 2
 
@@ -67,6 +67,11 @@ class Slot(IntEnum):
     REWORDED = 37  # says much of what was declined before, in other words
     EARLY = 38  # in the first minutes of a young key
     LABEL = 39  # the first of eight places: answers by the remainder of their hash
+    TRAIN = 48  # asks an item of a train corpus
+    TEST = 49  # asks an item of a test corpus
+    DIRECTED = 50  # the caller said something new, whose direction is known
+    DIRECTED_SQUARES = 51  # squares of the weights with which it counted
+    DIRECTION = 52  # the first of WIDTH places: the sum of directions
 
 
 LABEL_PLACES = tuple(range(Slot.LABEL, Slot.LABEL + 8))
@@ -84,13 +89,8 @@ class Cardinality(IntEnum):
 
 
 VALUE_SETS = (
-    Cardinality.BODIES,
-    Cardinality.NETWORKS_AND_CLIENTS,
-    Cardinality.NETWORKS_AND_CLIENTS,
-    Cardinality.KEYS,
-    Cardinality.YOUNG_KEYS,
-    Cardinality.TERMS,
-    Cardinality.TERMS,
+    *(Cardinality.BODIES, Cardinality.NETWORKS_AND_CLIENTS, Cardinality.NETWORKS_AND_CLIENTS),
+    *(Cardinality.KEYS, Cardinality.YOUNG_KEYS, Cardinality.TERMS, Cardinality.TERMS),
 )
 """The sets of an exchange's values: body, network, client, key, young key, two terms."""
 

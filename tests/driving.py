@@ -19,6 +19,7 @@ from gateway_guard.exchange import (
 )
 from gateway_guard.instrumentation import Instrumentation
 from gateway_guard.memory import derived
+from gateway_guard.model import SHIPPED, Model
 from gateway_guard.policy import Policy
 from gateway_guard.principal import Principal, SubjectIds, SubjectKind
 from gateway_guard.profile import read
@@ -142,7 +143,9 @@ def name_of(name: str) -> bytes:
 class Driver:
     """An engine, its one present instant, and what can happen to an exchange."""
 
-    def __init__(self, *, policy: Policy | None = None, **settings: float | str) -> None:
+    def __init__(
+        self, *, policy: Policy | None = None, model: Model = SHIPPED, **settings: float | str
+    ) -> None:
         """Build the engine as the middleware would; without a warm-up and without jitter."""
         defaults: dict[str, float | str] = {"warmup": 0, "jitter": 0, "memory": "64MiB"}
         self.settings = Settings.model_validate({**defaults, **settings})
@@ -152,7 +155,7 @@ class Driver:
         self.engine = build_engine(
             self.settings,
             SECRET,
-            starts=Starts(START_AT, START_AT),
+            starts=Starts(START_AT, START_AT, model),
             policy=lambda: self.policy,
             instruments=self.instruments,
         )

@@ -16,6 +16,7 @@ from gateway_guard.exchange import Sampling, Turn
 from gateway_guard.settings import parse_duration
 from gateway_guard.timeline import Instant
 from tests.driving import START_AT, Caller, Driver, Play, of_turns
+from tests.peopled import PEOPLE, TEST_ITEMS, TRAIN_ITEMS
 from tests.traffic import answer, prose, rare, sentence
 from tests.voices import SPEAKS, said
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
     from gateway_guard.enforcement import Decision
 
-_SLOT = re.compile(r"\{(prose|words|rare|number|pick) ?([^}]*)\}")
+_SLOT = re.compile(r"\{(prose|words|rare|number|pick|train|test) ?([^}]*)\}")
 _COPY = re.compile(r"\{copy (\d+)\}")
 _BLOCKED_SECONDS = 300.0
+_POOLS = {"train": TRAIN_ITEMS, "test": TEST_ITEMS}
 
 
 class Expected(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,13 +55,13 @@ class Stream(msgspec.Struct, forbid_unknown_fields=True):
     """Requests of one kind, by the texts that they are made of.
 
     Slots are filled anew each time: ``{prose 200}`` characters, ``{words 8}``, ``{rare 8}`` words
-    out of many thousands, ``{number 99}``, ``{pick a|b}``. Without ``workers`` requests, or
-    conversations of several ``turns``, come when they like, ``every`` so often; workers each wait
-    for their answer, and then so long. Keys are taken in turn; they are those of the stream
-    ``owner``, if it is named. Answers are made up at the length ``answer``, unless ``says`` has
-    their text, in which ``{copy 300}`` stands for characters out of the system text and the
-    question; a share of them is declined, if it ``declines``. Questions come from one of
-    ``networks`` in turn.
+    out of many thousands, ``{number 99}``, ``{pick a|b}``, ``{train}`` and ``{test}`` for items of
+    public pools. Without ``workers`` requests, or conversations of several ``turns``, come when
+    they like, ``every`` so often; workers each wait for their answer, and then so long. Keys are
+    taken in turn; they are those of the stream ``owner``, if it is named. Answers are made up at
+    the length ``answer``, unless ``says`` has their text, in which ``{copy 300}`` stands for
+    characters out of the system text and the question; a share of them is declined, if it
+    ``declines``. Questions come from one of ``networks`` in turn.
     """
 
     name: str
@@ -108,7 +110,7 @@ class Stage:
 
     def __init__(self, scenario: Scenario, seed: str) -> None:
         """Build the guard; all chance comes from the seed."""
-        self.driver = Driver(warmup=scenario.warmup)
+        self.driver = Driver(warmup=scenario.warmup, model=PEOPLE)
         self.decisions: dict[str, list[Decision]] = {each.name: [] for each in scenario.stream}
         self._rng = Random(seed)
         self._due: list[tuple[float, int, Generator[float]]] = []
@@ -241,6 +243,8 @@ def filled(text: str, rng: Random) -> str:
             return rng.choice(given.split("|"))
         if kind == "rare":
             return " ".join(rare(rng) for _ in range(int(given)))
+        if kind in _POOLS:
+            return rng.choice(_POOLS[kind])
         if kind == "number":
             return str(rng.randint(2, int(given)))
         return prose(rng, int(given)) if kind == "prose" else sentence(rng, int(given))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from gateway_guard.cli import SUBCOMMANDS, extra, log_to_stderr, main
+from gateway_guard.arguments import extra
+from gateway_guard.cli import SUBCOMMANDS, log_to_stderr, main
 from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.proxy import ProxyOptions, server
 from gateway_guard.proxy.server import Listen

@@ -18,6 +18,7 @@ from gateway_guard.profile import LABEL_PLACES, USED, Reading, Slot
 from gateway_guard.signals import SIGNALS, Signal, View
 from gateway_guard.signals.answers import agreement, original
 from tests.driving import Caller, Driver, Play, play, subjects_of
+from tests.peopled import PEOPLE, TEST_ITEMS, TRAIN_ITEMS
 from tests.traffic import (
     HARVESTS,
     INNOCENTS,
@@ -45,7 +46,7 @@ NOTHING = Reading(
 
 def watching() -> Driver:
     """Return a driver that looks on and never acts."""
-    return Driver(watch_logit=90, throttle_logit=91, block_logit=92)
+    return Driver(watch_logit=90, throttle_logit=91, block_logit=92, model=PEOPLE)
 
 
 def observed(plays: Iterable[Play], *, keys: int = 1, gap: float = 30.0) -> tuple[Driver, Subject]:
@@ -445,6 +446,81 @@ def test_breadth_is_silent_below_its_sample_and_about_talks() -> None:
     """Of forty questions every one may be about something else."""
     assert swept(20_000, count=40) == 0
     assert swept(20_000, turns=5) < SPEAKS
+
+
+def test_population_shift_speaks_of_what_people_do_not_ask() -> None:
+    """Here in words that nobody else uses, over and over."""
+    rng = Random(3)
+    words = ["zzyqx", "vvuzk", "jqqow", "kwyxj", "qoxqz"]
+    plays = (play(" ".join(rng.choices(words, k=40))) for _ in range(60))
+    assert said(*observed(plays))["population_shift"] >= SPEAKS
+
+
+def test_population_shift_is_silent_about_what_people_ask() -> None:
+    """Single questions of people, be they few or many, and what stands around them."""
+    for count in (10, 60):
+        plays = (play(prose(Random(number), 200), system=PHRASE) for number in range(count))
+        assert said(*observed(plays))["population_shift"] < SPEAKS
+
+
+def test_population_shift_is_silent_about_the_same_words_again() -> None:
+    """A single text says nothing of a distribution, however often it is sent."""
+    assert said(*observed([play("zzyqx vvuzk jqqow")] * 60))["population_shift"] == 0
+
+
+def of_pool(items: tuple[str, ...], share: float = 1.0) -> dict[str, float]:
+    """Return what signals say of a key that asks items of a pool, in a share of its requests."""
+    rng = Random(3)
+    asked = iter(rng.sample(items, 80))
+    plays = (
+        play(next(asked) if rng.random() < share else prose(rng, 200), answer(rng, 600, 900))
+        for _ in range(80)
+    )
+    return said(*observed(plays))
+
+
+def test_corpus_overlap_speaks_of_items_of_a_train_split() -> None:
+    """Each asked once, with or without other work between them."""
+    assert of_pool(TRAIN_ITEMS)["corpus_overlap"] >= SPEAKS
+    assert of_pool(TRAIN_ITEMS, 0.5)["corpus_overlap"] >= SPEAKS
+
+
+def test_corpus_overlap_is_silent_about_evaluations_and_about_a_few_items() -> None:
+    """Items of a test split, and one train item in ten requests."""
+    assert of_pool(TEST_ITEMS)["corpus_overlap"] == 0
+    assert of_pool(TRAIN_ITEMS, 0.1)["corpus_overlap"] < SPEAKS
+
+
+def test_corpus_overlap_is_silent_where_the_same_items_are_asked_again() -> None:
+    """Somebody checks every night how well twelve of them go."""
+    plays = [play(item) for item in TRAIN_ITEMS[:12]] * 8
+    assert said(*observed(plays))["corpus_overlap"] < SPEAKS
+
+
+def corpus_voice(*, old: bool, items: int = 200, aged: bool = True) -> float:
+    """Return how loud ``corpus_overlap`` is about a corpus that many keys ask."""
+    driver, rng = watching(), Random(3)
+    callers = [Caller(f"key-{number}", f"n{number}") for number in range(50)]
+    if old:
+        driver.meet(*callers)
+        driver.wait(30 * 86400)
+    plays = [play(TRAIN_ITEMS[at % items], answer(rng, 600, 900)) for at in range(200)]
+    tickets = [driver.ask(callers[at % 50], asked, seconds=5) for at, asked in enumerate(plays)]
+    driver.flush()
+    [corpus] = subjects_of(tickets[-1], SubjectKind.CORPUS)
+    return said(driver, corpus, aged=aged)["corpus_overlap"]
+
+
+def test_corpus_overlap_speaks_of_a_corpus_that_young_keys_ask() -> None:
+    """Most of it, by many or by one."""
+    assert corpus_voice(old=False) >= SPEAKS
+
+
+def test_corpus_overlap_is_silent_about_a_corpus_of_old_keys_and_about_its_famous_items() -> None:
+    """And while nobody knows which keys are old."""
+    assert corpus_voice(old=True) == 0
+    assert corpus_voice(old=False, items=20) < SPEAKS
+    assert corpus_voice(old=False, aged=False) == 0
 
 
 # --- access ---------------------------------------------------------------------------------------

@@ -15,10 +15,12 @@ from gateway_guard.features.normalise import prepare
 from gateway_guard.features.reading import Reading, longest_buffer, read_texts
 from gateway_guard.features.replies import contained, declines, read_reply
 from gateway_guard.features.sampling import MOST_TEXTS, chosen
+from gateway_guard.features.seeded import Seeded, SeededReader
 from gateway_guard.features.seeds import Seeds
 from gateway_guard.features.survey import survey
 from gateway_guard.features.types import Features, Reply
 from gateway_guard.features.windows import MOST_SHINGLES, WindowHasher
+from gateway_guard.model import SHIPPED, Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +52,7 @@ class Draft:
         "hits",
         "items",
         "reading",
+        "seeded",
         "shingles",
         "terms",
         "text_hashes",
@@ -62,6 +65,7 @@ class Draft:
     body_hash: int
     items: int
     terms: tuple[int, ...]
+    seeded: Seeded
 
     def __init__(
         self, found: Survey, texts: list[Text], anchors: Anchors, text_hashes: tuple[int, ...]
@@ -76,12 +80,16 @@ class Draft:
 class FeatureReader:
     """Reads requests under one secret; hashes of two secrets have nothing in common."""
 
-    def __init__(self, secret: bytes, *, budget: int = 65536) -> None:
-        """Derive every seed from ``secret``; read at most ``budget`` bytes of text per request."""
+    def __init__(self, secret: bytes, *, budget: int = 65536, model: Model = SHIPPED) -> None:
+        """Derive every seed from ``secret``; read at most ``budget`` bytes of text per request.
+
+        What is compared with ``model`` is read with the model's own seed.
+        """
         self._seeds = Seeds.derive(secret)
         self._budget = budget
         self._hasher = WindowHasher(self._seeds.numbers, longest=longest_buffer(budget))
         self._book = cue_book()
+        self._seeded = SeededReader(model)
         self._anchors = AnchorReader(self._seeds, self._read, budget)
         prepare()
 
@@ -124,6 +132,9 @@ class FeatureReader:
             draft.body_hash = self._body_hash(body, draft.reading)
             draft.items = 1 if body is None else _items(draft.reading)
             draft.terms = () if body is None else self._terms(draft.reading, draft.body_hash)
+        seeded = self._seeded.read([(draft.texts, draft.reading) for draft in drafts])
+        for draft, of_draft in zip(drafts, seeded, strict=True):
+            draft.seeded = of_draft
 
     def features(self, draft: Draft, known: Known) -> Features:
         """Return the features of an exchange whose texts were read; ``known`` as for ``read``."""
@@ -147,6 +158,9 @@ class FeatureReader:
             text_hashes=draft.text_hashes,
             new_hits=_new_hits(hits, draft.texts),
             terms=draft.terms,
+            direction=draft.seeded.direction,
+            train=draft.seeded.train,
+            test=draft.seeded.test,
         )
 
     def read_reply(self, said: str) -> Reply:
