@@ -91,6 +91,8 @@ def caller(
 class Stage:
     """One engine, its clock, and the processes before it."""
 
+    _stepped = 0.0  # seconds by which the wall clock was set ahead
+
     def __init__(
         self,
         weights: Weights,
@@ -120,8 +122,7 @@ class Stage:
             observations=[] if observe else None,
         )
         self.engine.rules = msgspec.structs.replace(rules, assessment=self.judge)
-        self.lives: list[Life] = []
-        self._joined: set[Life] = set()
+        self._lives: dict[Life, None] = {}
         self._life_of: dict[bytes, Life] = {}
         self._powers = Powers(
             self.engine.memory,
@@ -131,7 +132,6 @@ class Stage:
         )
         self._due: list[tuple[float, int, Process]] = []
         self._number = count()
-        self._stepped = 0.0
         self._flushed_at = START_AT
 
     def join(self, caller: Caller) -> None:
@@ -141,10 +141,13 @@ class Stage:
         """
         life = caller.life
         self.judge.source_of[caller.principal.key] = f"{life.text_class}_{life.source}"
-        if life not in self._joined:
-            self._joined.add(life)
-            self.lives.append(life)
+        self._lives[life] = None
         self._life_of[caller.principal.key] = life
+
+    @property
+    def lives(self) -> list[Life]:
+        """Return all lives that are recorded, in the order in which they joined."""
+        return list(self._lives)
 
     def enter(self, seconds: float, process: Process) -> None:
         """Begin a process so many seconds after the beginning."""

@@ -25,7 +25,10 @@ _SUMMED = (
 
 
 def of_run(run: Run, after: int, **particular: object) -> Report:
-    """Return the figures of one run; what was refused counts after so many requests."""
+    """Return the figures of one run; what was refused counts after so many requests.
+
+    A campaign that is shorter than twice as many counts from its middle on.
+    """
     lives, campaign = run.stage.lives, run.campaign
     innocent = [life for life in lives if life.innocent_requests]
     return {
@@ -43,6 +46,7 @@ def of_run(run: Run, after: int, **particular: object) -> Report:
 
 
 def _of_campaign(campaign: Campaign, after: int) -> Report:
+    after = min(after, len(campaign.served) // 2)
     return {
         "first_refused": campaign.first_refused,
         "refused_after": after,

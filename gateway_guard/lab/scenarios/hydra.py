@@ -21,7 +21,7 @@ WORDINGS: Final = 5
 def flood(setup: Setup, source: Source, rows: list[Row], name: str, *, keys: int) -> Run:
     """Play one hydra that asks rows in the manner of a source's pipeline."""
     run = Run(setup, [source], f"{name} {source.name}")
-    run.hide(setup.size(240, 40), setup.size(20, 10))
+    run.hide(setup.size(240, 30), setup.size(20, 10))
     callers = run.campaign.keys(keys)
     asks = run.asks(source, rows)
     process = run.campaign.flood(run.rng, asks, callers, per_minute=A_MINUTE)
@@ -84,8 +84,7 @@ def raw_pool(setup: Setup) -> Report:
         run = flood(setup, source, rows, "pool", keys=keys)
         known = f"harvest_{source.name}" in setup.known_pools
         curve = refused_by(run, 500)
-        after = min(2000, len(rows) // 2)
-        reports[source.name] = figures.of_run(run, after, keys=keys, known=known, curve=curve)
+        reports[source.name] = figures.of_run(run, 2000, keys=keys, known=known, curve=curve)
     known_runs = [run for run in reports.values() if run["known"]]
     met = bool(known_runs) and all(
         figures.at_least(run["share_refused_after"], 0.8) for run in known_runs

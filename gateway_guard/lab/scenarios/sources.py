@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.corpora import Row, Source
@@ -23,8 +24,8 @@ _FEWEST_SYSTEMS: Final = 3
 
 
 def sampled(rows: Sequence[Row]) -> Sequence[Row]:
-    """Return some rows from all parts of a source."""
-    return rows[:: max(1, len(rows) // ROWS_READ)]
+    """Return some rows of a source, whatever the order that they stand in."""
+    return Random(len(rows)).sample(rows, min(ROWS_READ, len(rows)))
 
 
 def has_template(source: Source) -> bool:
