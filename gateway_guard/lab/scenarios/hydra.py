@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.lab.scenarios import figures, sources
@@ -31,10 +32,15 @@ def flood(setup: Setup, source: Source, rows: list[Row], name: str, *, keys: int
 
 
 def hydra(setup: Setup) -> Report:
-    """Send one template under keys with four requests each."""
+    """Send one template under keys with four requests each.
+
+    Where questions run out they are asked again, as for a second answer, so that the campaign is
+    still there when a first block ends.
+    """
     reports = {}
+    requests = setup.size(7000, 600)
     for source in sources.with_template(setup, setup.size(5, 2)):
-        rows = sources.shuffled(setup, source, setup.size(4000, 600))
+        rows = list(islice(cycle(sources.shuffled(setup, source, requests)), requests))
         keys = len(rows) // A_KEY
         run = flood(setup, source, rows, "hydra", keys=keys)
         reports[source.name] = figures.of_run(run, 200, keys=keys)
