@@ -73,6 +73,15 @@ def _refusals(lives: Iterable[Life]) -> list[Report]:
     ]
 
 
+def curve(campaign: Campaign, step: int) -> list[Report]:
+    """Return the share that was refused of each so many requests."""
+    parts = [campaign.served[at : at + step] for at in range(0, len(campaign.served), step)]
+    return [
+        {"from": number * step + 1, "share": rounded(part.count(False) / len(part))}
+        for number, part in enumerate(parts)
+    ]
+
+
 def total(aim: str, reports: Mapping[str, Report], *, met: bool, **particular: object) -> Report:
     """Return what several runs come to: sums, and the worst of what is no sum."""
     runs = list(reports.values())

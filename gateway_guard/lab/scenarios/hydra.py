@@ -89,7 +89,7 @@ def raw_pool(setup: Setup) -> Report:
         rows = sources.shuffled(setup, source, setup.size(4000, 1000))
         run = flood(setup, source, rows, "pool", keys=keys)
         known = f"harvest_{source.name}" in setup.known_pools
-        curve = refused_by(run, 500)
+        curve = figures.curve(run.campaign, 500)
         reports[source.name] = figures.of_run(run, 2000, keys=keys, known=known, curve=curve)
     known_runs = [run for run in reports.values() if run["known"]]
     met = bool(known_runs) and all(
@@ -97,13 +97,3 @@ def raw_pool(setup: Setup) -> Report:
     )
     aim = "of a known pool 80% refused after the first 2,000; of an unknown one the curve"
     return figures.total(aim, reports, met=met, known_pools=len(known_runs))
-
-
-def refused_by(run: Run, step: int) -> list[Report]:
-    """Return the share that was refused of each so many requests."""
-    served = run.campaign.served
-    parts = [served[at : at + step] for at in range(0, len(served), step)]
-    return [
-        {"from": number * step + 1, "share": figures.rounded(1 - sum(part) / len(part))}
-        for number, part in enumerate(parts)
-    ]
