@@ -291,6 +291,15 @@ def test_where_no_source_has_a_template_one_of_our_own_is_put_around(setup: Setu
     assert sources.has_template(source)
 
 
+def test_first_questions_do_where_all_harvests_are_dialogues(setup: Setup) -> None:
+    """A folder may have nothing else."""
+    rows = [Row(f"turn {n}", turn=n % 3, conv=n // 3) for n in range(90)]
+    material = Material((Source("harvest", "dialogues", tuple(rows)),), ())
+    bare = msgspec.structs.replace(setup, material=material)
+    (source,) = sources.with_template(bare, 1)
+    assert {row.turn for row in sources.shuffled(bare, source, 99)} == {0}
+
+
 def test_a_wording_changes_the_constant_part_and_keeps_the_slot() -> None:
     """What is asked for stays what it was."""
     questions = instructions(Random(1), 120)

@@ -50,8 +50,12 @@ def is_dialogue(source: Source) -> bool:
 
 
 def harvests(setup: Setup) -> list[Source]:
-    """Return the harvesting sources of single questions, in an order that the seed decides."""
-    found = [source for source in setup.material.of_class("harvest") if not is_dialogue(source)]
+    """Return the harvesting sources of single questions, in an order that the seed decides.
+
+    Where all are dialogues, their first questions do.
+    """
+    every = setup.material.of_class("harvest")
+    found = [source for source in every if not is_dialogue(source)] or every
     setup.rng("sources").shuffle(found)
     return found
 
