@@ -41,7 +41,8 @@ DIGEST_KEY: Final = derived(SECRET, b"history")
 START_AT: Final = 1_900_000_000.0
 PATH: Final = "/v1/chat/completions"
 _FLUSH_SECONDS: Final = 30.0
-_RETRIES: Final = 2
+RETRIES: Final = 2
+_NEXT_SECONDS: Final = 1.0
 _BLOCKED_SECONDS: Final = 300.0
 _IDS: Final = SubjectIds(SECRET)
 
@@ -184,15 +185,16 @@ class Stage:
         heappush(self._due, (at, next(self._number), process))
 
     def exchange(
-        self, caller: Caller, ask: Ask, heard: Heard | None = None
+        self, caller: Caller, ask: Ask, heard: Heard | None = None, *, retries: int = RETRIES
     ) -> Generator[float, None, bool]:
         """Send a request as an SDK does, two obedient retries included; tell whether it was served.
 
-        Who is blocked waits a while, so that a blocked caller's story takes its time.
+        Who is blocked waits a while, so that a blocked caller's story takes its time; but not who
+        has no patience for retries.
         """
         life = caller.life
         life.asks(self.now.steady, harvest=ask.harvest)
-        for attempt in range(_RETRIES + 1):
+        for attempt in range(retries + 1):
             ticket = self._admit(caller, ask)
             decision = ticket.decision
             if heard is not None:
@@ -204,9 +206,9 @@ class Stage:
                 self.engine.settle(ticket, outcome, self.now)
                 return True
             retry_after = decision.retry_after_seconds
-            if retry_after is None or attempt == _RETRIES:
+            if retry_after is None or attempt == retries:
                 life.refused(decision, harvest=ask.harvest)
-                yield retry_after or _BLOCKED_SECONDS
+                yield (retry_after or _BLOCKED_SECONDS) if retries else _NEXT_SECONDS
                 return False
             yield retry_after
         return False

@@ -21,7 +21,7 @@ MOST_PASSED: Final = 49
 
 
 class Failover:
-    """Workers that leave a key for a fresh one as soon as it is refused."""
+    """Workers that leave a key for a fresh one the first time that it is refused."""
 
     def __init__(self, campaign: Campaign) -> None:
         """Begin with ``passed`` and ``passed_before_refusal`` at nothing: they count fresh keys."""
@@ -35,7 +35,7 @@ class Failover:
         """Ask one question after another."""
         who, fresh = self._campaign.key(slot), False
         for ask in asks:
-            served = yield from self._campaign.exchange(who, ask)
+            served = yield from self._campaign.exchange(who, ask, retries=0)
             self.passed += served and fresh
             if served:
                 continue
