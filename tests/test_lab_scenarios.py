@@ -231,7 +231,7 @@ def test_a_slow_key_is_throttled_within_days(setup: Setup) -> None:
     """Two requests an hour are few, and many in a week."""
     report = played(setup, "slow")
     assert report["met"]
-    assert all(0 < hours <= 7 * 24 for hours in report["hours_to_throttle"])
+    assert all(0 < hours <= 7 * 24 for hours in report["hours_to_throttle"].values())
 
 
 def test_fresh_keys_do_not_save_a_campaign_that_was_refused(setup: Setup) -> None:
@@ -269,7 +269,7 @@ def test_a_key_that_stops_harvesting_is_free_again(setup: Setup) -> None:
     """After hours that the report names, whatever the wall clock does."""
     report = played(setup, "long_run")
     assert report["met"]
-    assert all(hours > 0 for hours in report["free_after_hours"])
+    assert all(hours > 0 for hours in report["free_after_hours"].values())
 
 
 # --- what they are made of ------------------------------------------------------------------------

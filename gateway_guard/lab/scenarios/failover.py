@@ -66,6 +66,6 @@ def failover(setup: Setup) -> Report:
             passed_on_fresh_keys=moving.passed,
         )
     met = all(figures.within(run["passed_before_refusal"], MOST_PASSED) for run in reports.values())
-    passed = [run["passed_before_refusal"] for run in reports.values()]
+    passed = {name: run["passed_before_refusal"] for name, run in reports.items()}
     aim = "under 50 requests pass under fresh keys before one is refused"
     return figures.total(aim, reports, met=met, passed_before_refusal=passed)

@@ -38,13 +38,13 @@ def long_run(setup: Setup) -> Report:
         name: _played(setup, name, days, stepped=name == "stepped")
         for name in ("steady", "stepped")
     }
-    freed = [run["free_after_hours"] for run in runs.values()]
+    freed = {name: run["free_after_hours"] for name, run in runs.items()}
     met = all(
         run["free_after_hours"] is not None
         and run["hours_to_throttle"] is not None
         and not run["innocent_refused"]
         for run in runs.values()
-    ) and figures.within(abs((freed[0] or 0.0) - (freed[1] or 0.0)), _MOST_OFF_HOURS)
+    ) and figures.within(abs((freed["steady"] or 0.0) - (freed["stepped"] or 0.0)), _MOST_OFF_HOURS)
     aim = "a key that stops is free again, clock steps do no harm, no innocent is refused"
     return figures.total(aim, runs, met=met, free_after_hours=freed)
 

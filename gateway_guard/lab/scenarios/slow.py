@@ -40,7 +40,7 @@ def slow(setup: Setup) -> Report:
         for run in reports.values()
     )
     hours = {
-        name: [run[name] for run in reports.values()]
+        name: {source: run[name] for source, run in reports.items()}
         for name in ("hours_to_watch", "hours_to_throttle")
     }
     aim = "verdict watch within 3 days, throttle within 7"
