@@ -102,10 +102,12 @@ def _by_model(setting: Setting, task: Task) -> dict[int, tuple[Model, list[Part]
     return found
 
 
-def observe(setting: Setting, jobs: int | None = None) -> list[Sample]:
-    """Return what the signals say of every key, as its kind is documented to ask."""
+def observe(
+    setting: Setting, jobs: int | None = None, *, variant: Variant = "composed"
+) -> list[Sample]:
+    """Return what the signals say of every key, which nobody refuses anything."""
     setting = setting._replace(models=blind_models(setting.material))
-    tasks = [Task("composed", wave, observe=True) for wave in range(setting.played)]
+    tasks = [Task(variant, wave, observe=True) for wave in range(setting.played)]
     played = run_all(play, setting, tasks, label="observing", jobs=jobs)
     seen = [pair for each in played for pair in each.observations]
     return samples_of(seen, list(FAMILIES))
