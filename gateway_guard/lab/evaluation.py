@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from gateway_guard.lab.fitting import Fitter, Sample, samples_of
 from gateway_guard.lab.laws import Laws
 from gateway_guard.lab.material import Material, name_of
-from gateway_guard.lab.models import blind_models
+from gateway_guard.lab.models import blind_models, known_pools
 from gateway_guard.lab.report import result_of, summary
 from gateway_guard.lab.running import run_all
 from gateway_guard.lab.scenarios import SCENARIOS, Setup
@@ -160,6 +160,7 @@ def evaluate_scenarios(
         weights_without=setting.weights_without,
         seed=setting.seed,
         quick=quick,
+        known_pools=known_pools(setting.material),
     )
     if not names:
         return {}

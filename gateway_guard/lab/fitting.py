@@ -7,6 +7,8 @@ innocents. The threshold is that of the settings, 0 logits; the bias puts the in
 - no person's score comes nearer than ``PERSON_MARGIN`` over a whole life, nor would any one signal
   that some innocent has shown in full;
 - all but a few programs stay below it by ``PROGRAM_MARGIN``;
+- what a product that writes long texts shows as well as any harvest stays below it by
+  ``PRODUCT_MARGIN``, each such signal as loud as any innocent has shown it;
 - pace alone stays below it by ``PACE_MARGIN``, whoever keeps it.
 """
 
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 
 PERSON_MARGIN: Final = 2.3
 PROGRAM_MARGIN: Final = 0.7
+PRODUCT_MARGIN: Final = 0.6
 PACE_MARGIN: Final = 1.0
-PROGRAMS_LEFT_OUT: Final = 0.02
+PROGRAMS_LEFT_OUT: Final = 0.01
+OF_PRODUCTS: Final = frozenset(
+    {"teacher_yield", "reasoning_served", "breadth", "population_shift", "skeleton_novelty"}
+)
 _STRENGTH: Final = 0.03
 _FEWEST_OF_INNOCENT: Final = 12.0
 _FEWEST_OF_HARVEST: Final = 24.0
@@ -70,6 +76,7 @@ class Bounds(NamedTuple):
     programs: Sequence[Array]
     reached: Array
     pace: npt.NDArray[np.bool_]
+    product: npt.NDArray[np.bool_]
 
 
 def samples_of(
@@ -104,6 +111,7 @@ class Fitter:
         self._prior = prior
         self._mean = np.array([prior.weights[name] for name in self._signals])
         self._pace = np.array([family == PACING for family in families.values()])
+        self._product = np.array([name in OF_PRODUCTS for name in families])
         self._fitted: dict[frozenset[str], Weights] = {}
 
     def lacking(self, signal: str) -> Fitter:
@@ -130,7 +138,7 @@ class Fitter:
 
     def _fit(self, sources: frozenset[str]) -> Weights:
         samples = [sample for sample in self._samples if sample.source not in sources]
-        labelled, bounds = _labelled(samples), _bounds(samples, self._pace)
+        labelled, bounds = _labelled(samples), _bounds(samples, self._pace, self._product)
         mean = self._mean
 
         def loss(weights: Array) -> tuple[float, Array]:
@@ -180,7 +188,9 @@ def _views(sample: Sample, fewest: float) -> Array:
     return chosen
 
 
-def _bounds(samples: Sequence[Sample], pace: npt.NDArray[np.bool_]) -> Bounds:
+def _bounds(
+    samples: Sequence[Sample], pace: npt.NDArray[np.bool_], product: npt.NDArray[np.bool_]
+) -> Bounds:
     people = [sample.evidence for sample in samples if sample.text_class == "human"]
     programs = [sample.evidence for sample in samples if sample.text_class == "app"]
     nothing = np.zeros((1, len(pace)))
@@ -190,6 +200,7 @@ def _bounds(samples: Sequence[Sample], pace: npt.NDArray[np.bool_]) -> Bounds:
         programs=[np.unique(np.round(views, _DIGITS), axis=0) for views in programs],
         reached=innocent.max(axis=0),
         pace=pace,
+        product=product,
     )
 
 
@@ -200,6 +211,7 @@ def _bias(weights: Array, bounds: Bounds) -> tuple[float, Array]:
         _below(PERSON_MARGIN, bounds.people, weights),
         _below(PERSON_MARGIN, alone[~bounds.pace], weights),
         _below(PACE_MARGIN, alone[bounds.pace], weights),
+        _below(PRODUCT_MARGIN, (bounds.reached * bounds.product)[None], weights),
     ]
     if bounds.programs:
         highest = [_below(PROGRAM_MARGIN, views, weights) for views in bounds.programs]
