@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from gateway_guard.lab.fitting import Fitter, Sample, samples_of
 from gateway_guard.lab.laws import Laws
 from gateway_guard.lab.material import Material, name_of
+from gateway_guard.lab.models import blind_models
 from gateway_guard.lab.report import result_of, summary
 from gateway_guard.lab.running import run_all
 from gateway_guard.lab.scenarios import SCENARIOS, Setup
-from gateway_guard.lab.waves import Played, cast_of, play_wave, stage_of
+from gateway_guard.lab.stage import Stage
+from gateway_guard.lab.waves import Played, cast_of, play_wave
+from gateway_guard.model import SHIPPED as SHIPPED_MODEL
+from gateway_guard.model import Model
 from gateway_guard.scoring import SHIPPED, Weights
 from gateway_guard.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gateway_guard.lab.casting import Part
     from gateway_guard.lab.lives import Life
     from gateway_guard.lab.report import Report
 
@@ -40,7 +45,11 @@ class Task(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What all waves have in common; ``of_source`` has the weights that judge each source."""
+    """What all waves have in common.
+
+    ``of_source`` has the weights that judge each source, ``models`` the model that it is compared
+    with; without them those judge that ship.
+    """
 
     material: Material
     laws: Laws
@@ -49,6 +58,7 @@ class Setting(NamedTuple):
     played: int
     weights: Weights = SHIPPED
     of_source: Mapping[str, Weights] = MappingProxyType({})
+    models: Mapping[str, Model] = MappingProxyType({})
     fitter: Fitter | None = None
 
     def weights_without(self, sources: frozenset[str]) -> Weights:
@@ -65,22 +75,39 @@ def setting_of(material: Material, seed: int, *, keys: int = WAVES, quick: bool)
 
 
 def play(setting: Setting, task: Task) -> Played:
-    """Play one wave."""
-    cast = cast_of(setting.material, setting.seed, task.wave, setting.waves)
-    if task.variant == "first_turns":
-        cast = [part.first_turns for part in cast]
-    return play_wave(
-        cast,
-        setting.laws,
-        stage_of(setting.weights, setting.of_source, observe=task.observe),
-        seed=setting.seed,
-        composed=task.variant != "text_only",
-    )
+    """Play one wave; keys that are judged by different models come before different engines."""
+    played = Played([], [])
+    for model, cast in _by_model(setting, task).values():
+        stage = Stage(
+            setting.weights,
+            of_source=setting.of_source,
+            model=model,
+            observe=task.observe,
+            mode="shadow" if task.observe else "enforce",
+        )
+        composed = task.variant != "text_only"
+        found = play_wave(cast, setting.laws, stage, seed=setting.seed, composed=composed)
+        played.lives += found.lives
+        played.observations += found.observations
+    return played
 
 
-def observe(setting: Setting, jobs: int | None = None) -> list[Sample]:
-    """Return what the signals say of every key, as its kind is documented to ask."""
-    tasks = [Task("composed", wave, observe=True) for wave in range(setting.played)]
+def _by_model(setting: Setting, task: Task) -> dict[int, tuple[Model, list[Part]]]:
+    """Return who comes in a wave, by the model that judges them."""
+    found: dict[int, tuple[Model, list[Part]]] = {}
+    for part in cast_of(setting.material, setting.seed, task.wave, setting.waves):
+        model = setting.models.get(f"{part.text_class}_{part.source}", SHIPPED_MODEL)
+        shown = part.first_turns if task.variant == "first_turns" else part
+        found.setdefault(id(model), (model, []))[1].append(shown)
+    return found
+
+
+def observe(
+    setting: Setting, jobs: int | None = None, *, variant: Variant = "composed"
+) -> list[Sample]:
+    """Return what the signals say of every key, which nobody refuses anything."""
+    setting = setting._replace(models=blind_models(setting.material))
+    tasks = [Task(variant, wave, observe=True) for wave in range(setting.played)]
     played = run_all(play, setting, tasks, label="observing", jobs=jobs)
     seen = [pair for each in played for pair in each.observations]
     return samples_of(seen, list(FAMILIES))
@@ -94,8 +121,12 @@ def fitter_of(samples: Sequence[Sample], prior: Weights) -> Fitter:
 def leaving_out(setting: Setting, fitter: Fitter) -> Setting:
     """Return a setting in which every source is judged by weights that never saw it."""
     names = [name_of(source) for source in setting.material.sources]
-    of_source = {name: fitter.without(name) for name in names}
-    return setting._replace(weights=fitter.without(), of_source=of_source, fitter=fitter)
+    return setting._replace(
+        weights=fitter.without(),
+        of_source={name: fitter.without(name) for name in names},
+        models=blind_models(setting.material),
+        fitter=fitter,
+    )
 
 
 def evaluate(setting: Setting, jobs: int | None = None) -> tuple[Report, dict[str, list[Life]]]:

@@ -13,6 +13,7 @@ innocents. The threshold is that of the settings, 0 logits; the bias puts the in
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -98,11 +99,27 @@ class Fitter:
     def __init__(self, samples: Sequence[Sample], prior: Weights, families: dict[str, str]) -> None:
         """Pull towards ``prior``; ``families`` names every signal's family, in column order."""
         self._samples = samples
+        self.families = families
         self._signals = list(families)
         self._prior = prior
         self._mean = np.array([prior.weights[name] for name in self._signals])
         self._pace = np.array([family == PACING for family in families.values()])
         self._fitted: dict[frozenset[str], Weights] = {}
+
+    def lacking(self, signal: str) -> Fitter:
+        """Return what fits weights as if there were no such signal."""
+        at = self._signals.index(signal)
+        samples = [
+            sample._replace(evidence=np.delete(sample.evidence, at, axis=1))
+            for sample in self._samples
+        ]
+        families = {name: each for name, each in self.families.items() if name != signal}
+        return Fitter(samples, self._prior, families)
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """Return what it fits on."""
+        return self._samples
 
     def without(self, *sources: str) -> Weights:
         """Return weights that never saw any of these sources."""
@@ -116,11 +133,15 @@ class Fitter:
         labelled, bounds = _labelled(samples), _bounds(samples, self._pace)
         mean = self._mean
 
-        def loss(weights: Array) -> float:
-            logits = labelled.evidence @ weights + _bias(weights, bounds)
+        def loss(weights: Array) -> tuple[float, Array]:
+            bias, slope = _bias(weights, bounds)
+            logits = labelled.evidence @ weights + bias
             likelihood = np.logaddexp(0.0, logits) - labelled.harvest * logits
-            pull = _STRENGTH / 2.0 * (((weights - mean) / mean) ** 2).sum()
-            return float(labelled.weight @ likelihood + pull)
+            off = (weights - mean) / mean
+            value = labelled.weight @ likelihood + _STRENGTH / 2.0 * (off @ off)
+            wrong = labelled.weight * (1.0 / (1.0 + np.exp(-logits)) - labelled.harvest)
+            gradient = wrong @ labelled.evidence + wrong.sum() * slope + _STRENGTH * off / mean
+            return float(value), gradient
 
         found = minimum_at(loss, mean)
         fitted = {
@@ -128,7 +149,7 @@ class Fitter:
             for name, weight in zip(self._signals, found, strict=True)
         }
         rounded = np.array(list(fitted.values()))
-        bias = round(float(_bias(rounded, bounds)) - 0.5 * 10.0**-_DIGITS, _DIGITS)
+        bias = round(_bias(rounded, bounds)[0] - 0.5 * 10.0**-_DIGITS, _DIGITS)
         return Weights(version=self._prior.version, bias=bias, weights=fitted)
 
 
@@ -172,15 +193,26 @@ def _bounds(samples: Sequence[Sample], pace: npt.NDArray[np.bool_]) -> Bounds:
     )
 
 
-def _bias(weights: Array, bounds: Bounds) -> float:
-    """Return the highest bias that leaves the innocents where they belong."""
-    highest = [
-        PERSON_MARGIN + float((bounds.people @ weights).max()),
-        PERSON_MARGIN + float((weights * bounds.reached)[~bounds.pace].max(initial=0.0)),
-        PACE_MARGIN + float((weights * bounds.reached)[bounds.pace].max(initial=0.0)),
+def _bias(weights: Array, bounds: Bounds) -> tuple[float, Array]:
+    """Return the highest bias that leaves the innocents where they belong, and its slope."""
+    alone = np.diag(bounds.reached)
+    candidates = [
+        _below(PERSON_MARGIN, bounds.people, weights),
+        _below(PERSON_MARGIN, alone[~bounds.pace], weights),
+        _below(PACE_MARGIN, alone[bounds.pace], weights),
     ]
     if bounds.programs:
-        maxima = sorted(float((views @ weights).max()) for views in bounds.programs)
-        kept = maxima[: max(1, round(len(maxima) * (1.0 - PROGRAMS_LEFT_OUT)))]
-        highest.append(PROGRAM_MARGIN + kept[-1])
-    return -max(highest)
+        highest = [_below(PROGRAM_MARGIN, views, weights) for views in bounds.programs]
+        highest.sort(key=lambda item: -item[0])
+        kept = max(1, round(len(highest) * (1.0 - PROGRAMS_LEFT_OUT)))
+        candidates.append(highest[kept - 1])
+    return min(candidates, key=lambda item: item[0])
+
+
+def _below(margin: float, views: Array, weights: Array) -> tuple[float, Array]:
+    """Return the bias that leaves the highest of some views so far below 0, and its slope."""
+    if not len(views):
+        return inf, np.zeros_like(weights)
+    scores = views @ weights
+    at = int(scores.argmax())
+    return -margin - float(scores[at]), -views[at]

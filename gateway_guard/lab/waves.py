@@ -16,14 +16,13 @@ from gateway_guard.lab.casting import Part, harvesters, people, programs
 from gateway_guard.lab.composer import Composer
 from gateway_guard.lab.judges import Observation
 from gateway_guard.lab.lives import Life
-from gateway_guard.lab.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from gateway_guard.lab.laws import Laws
     from gateway_guard.lab.material import Material
-    from gateway_guard.scoring import Weights
+    from gateway_guard.lab.stage import Stage
 
 _DAY_SECONDS: Final = 86400.0
 
@@ -60,9 +59,3 @@ def play_wave(
                 composer.enter(part, begin + rng.uniform(0.0, _DAY_SECONDS))
         stage.play()
     return Played(stage.lives, stage.observed())
-
-
-def stage_of(weights: Weights, of_source: Mapping[str, Weights], *, observe: bool) -> Stage:
-    """Return the stage of a wave; one that only observes refuses nobody."""
-    mode = "shadow" if observe else "enforce"
-    return Stage(weights, of_source=of_source, observe=observe, mode=mode)
