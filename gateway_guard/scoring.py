@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PACING = "pacing"
 _SPEAKS_FROM = 0.3  # a family counts when one of its signals says at least this much
+_LEAST_SHARE = 0.5  # in logits: what weighs next to nothing corroborates nothing either
 _TWO_FAMILIES = "extraction_phrase"
 
 
@@ -74,7 +75,9 @@ def score(evidence: Iterable[Evidence], exchanges: float, weights: Weights = SHI
     """Weigh what the signals said; a signal without a weight says nothing."""
     shares = [(item, weights.weights.get(item.signal, 0.0) * item.value) for item in evidence]
     shares.sort(key=lambda share: -share[1])
-    speaking = [item for item, share in shares if share > 0 and item.value >= _SPEAKS_FROM]
+    speaking = [
+        item for item, share in shares if share >= _LEAST_SHARE and item.value >= _SPEAKS_FROM
+    ]
     families = frozenset(item.family for item in speaking) - {PACING}
     published = any(item.signal == _TWO_FAMILIES for item in speaking)
     return Score(

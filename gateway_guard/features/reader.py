@@ -203,7 +203,9 @@ class FeatureReader:
         may stand under anything.
         """
         body = found.body
-        if body is None or (found.others and not body.is_new):
+        if body is None:
+            return digest((), self._seeds.body)
+        if found.others and not body.is_new:
             return digest([text.hash for text in found.others], self._seeds.body)
         if reading.is_whole(0):
             return reading.words.stretch(reading.span(0), self._seeds.body)
