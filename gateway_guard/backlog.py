@@ -18,7 +18,8 @@ from gateway_guard.subjects import IMITABLE, hash_of
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch
-    from gateway_guard.exchange import Outcome
+    from gateway_guard.events import Hearing
+    from gateway_guard.exchange import AnswerText, Outcome
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
@@ -50,6 +51,7 @@ class Backlog:
         self._late: list[Answered | Fetched] = []  # to be done once what was settled is counted
         self._noted: set[int] = set()
         self.awaited = Awaited(memory)
+        self.hearers: list[Hearing] = []
 
     def __len__(self) -> int:
         """Return the number of events that are still to be worked off."""
@@ -104,7 +106,7 @@ class Backlog:
         for event in events:
             if isinstance(event, Answered | Fetched):
                 with Contained(instruments):
-                    event.read()
+                    event.read(self._tell)
         for event in events:
             with Contained(instruments):
                 event.survey(memory, opening)
@@ -120,6 +122,12 @@ class Backlog:
         settled = [event.ticket for event in events if type(event) is Answered]
         self._settled += [ticket for ticket in settled if ticket.contribution]
         self._late += [event for event in events if is_late(event)]
+
+    def _tell(self, key: bytes, text: AnswerText) -> None:
+        """Tell who wants to hear it what was answered to a key."""
+        for hearer in self.hearers:
+            with Contained(self._instruments):
+                hearer(key, text)
 
     def _add_answers(self, now: Instant) -> list[Ticket]:
         """Await the answers that are to come, count those that came; return their exchanges."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeGuard
 
 import msgspec
@@ -12,13 +13,17 @@ from gateway_guard.principal import SubjectKind
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch, Found
-    from gateway_guard.exchange import Answer, Outcome
+    from gateway_guard.exchange import Answer, AnswerText, Hear, Outcome
     from gateway_guard.history import History
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
     from gateway_guard.pending import Ticket
     from gateway_guard.profile import Slot
     from gateway_guard.timeline import Instant
+
+
+Hearing = Callable[[bytes, "AnswerText"], None]
+"""Takes a key and the text of an answer that was served to it, of which it keeps nothing."""
 
 
 class Event:
@@ -69,11 +74,11 @@ class Answers:
         self._whole: Answer | None = None
         self._count = count
 
-    def share(self, count: int) -> Answer | None:
-        """Return the share of ``count`` of the answers."""
+    def share(self, count: int, hear: Hear) -> Answer | None:
+        """Return the share of ``count`` of the answers; ``hear`` is told all of them, once."""
         outcome, self._outcome = self._outcome, None
         if outcome is not None:
-            self._whole = outcome.read()
+            self._whole = outcome.read(hear)
         whole, every = self._whole, self._count
         if whole is None or count == every:
             return whole
@@ -96,9 +101,10 @@ class Answered(OfExchange):
         self._answers = answers
         self._at = at
 
-    def read(self) -> None:
+    def read(self, hearing: Hearing) -> None:
         """Read what was seen of the answer."""
-        answer = self._answers.share(self.ticket.answers)
+        key = self.ticket.key.id
+        answer = self._answers.share(self.ticket.answers, lambda text: hearing(key, text))
         self.answer = seen_of(answer)
         self.awaited = None if answer is None else answer.awaited
 
@@ -160,9 +166,10 @@ class Fetched(Event):
         self._answer: Answer | None = None
         self._at = at
 
-    def read(self) -> None:
+    def read(self, hearing: Hearing) -> None:
         """Read what was fetched."""
-        self._answer = self.fetch.outcome.read()
+        key = self.fetch.key
+        self._answer = self.fetch.outcome.read(lambda text: hearing(key, text))
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Find what the key had not been served before."""

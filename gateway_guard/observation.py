@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway_guard.dialects import decoder_for
 from gateway_guard.dialects.silence import SilentReader
-from gateway_guard.exchange import Answer, Outcome
+from gateway_guard.exchange import Answer, AnswerText, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _OK, _REDIRECT = 200, 300
 _CHARS_A_BYTE = 3  # of JSON or events in an encoding that nothing here decodes, about
 _MOST_PUT_OFF_BYTES = 2**16
+MOST_HEARD_CHARS = 2**15
+"""Of a long answer's text, which waits to be heard: its two ends."""
 _TYPE_LENGTH, _ENCODING_LENGTH = len(b"content-type"), len(b"content-encoding")
 
 
@@ -72,15 +74,16 @@ class Observation:
         """Return how the exchange ended; may be called once.
 
         What was in an encoding that cannot be decoded is an answer of about its length. A short
-        answer is read later.
+        answer is read later, of a long one both ends are heard then.
         """
         reader, answer, unread = self._reader, None, None
+        texts: list[AnswerText] = []
         if isinstance(reader, SilentReader):
             return Outcome(self.status, self.completed)
         if reader is not None and reader.held_bytes <= _MOST_PUT_OFF_BYTES:
             unread = reader.finish
         elif reader is not None:
-            answer = reader.finish()
+            answer = reader.finish(lambda text: texts.append(text.ends(MOST_HEARD_CHARS)))
         elif self.status is not None and _OK <= self.status < _REDIRECT:
             answer = Answer(output_chars=_CHARS_A_BYTE * self._undecoded_bytes)
-        return Outcome(self.status, self.completed, answer, unread)
+        return Outcome(self.status, self.completed, answer, unread, tuple(texts))
