@@ -17,6 +17,7 @@ from gateway_guard.dialects import dialect_for
 from gateway_guard.enforcement import Pacing
 from gateway_guard.engine import Engine
 from gateway_guard.instrumentation import Contained, Instrumentation
+from gateway_guard.ledger.handover import open_ledger
 from gateway_guard.memory import Memory, derived
 from gateway_guard.policy import PolicyFile
 from gateway_guard.powers import Rules
@@ -103,6 +104,8 @@ class Guard:
             derived(secret, b"files"),
             settings.memory // _PART_OF_FILES,
         )
+        self.ledger = open_ledger(settings, derived(secret, b"ledger"), self.instruments, clock)
+        self.engine.takers += [] if self.ledger is None else [self.ledger.take]
         self._refused: TTLCache[bytes, int] = TTLCache(
             _NETWORKS_KEPT, _REFUSALS_KEPT_SECONDS, timer=timer
         )
@@ -206,7 +209,15 @@ class Guard:
             gauges["buffered_bytes"] = float(self.budget.held_bytes)
             gauges["policy_stale"] = float(self.policy.stale)
             gauges["policy_rejected"] = float(self.policy.rejected)
+            if self.ledger is not None:
+                gauges |= self.ledger.gauges()
             self.instruments.summarise()
+
+    def stop(self) -> None:
+        """End the work beside the requests, with all of it done."""
+        self.background.stop()
+        if self.ledger is not None:
+            self.ledger.close()
 
     def _flush(self) -> None:
         """Do what was put off, and note what that takes for each exchange."""

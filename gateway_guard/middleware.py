@@ -69,7 +69,7 @@ class GuardMiddleware:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown."):
-                self.guard.background.stop()
+                self.guard.stop()
             await send(message)
 
         await self.app(scope, receive, watch)

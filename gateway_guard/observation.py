@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _OK, _REDIRECT = 200, 300
 _CHARS_A_BYTE = 3  # of JSON or events in an encoding that nothing here decodes, about
 _MOST_PUT_OFF_BYTES = 2**16
-MOST_HEARD_CHARS = 2**15
+MOST_HEARD_CHARS = 2**20
 """Of a long answer's text, which waits to be heard: its two ends."""
 _TYPE_LENGTH, _ENCODING_LENGTH = len(b"content-type"), len(b"content-encoding")
 

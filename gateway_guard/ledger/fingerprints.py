@@ -39,6 +39,7 @@ _SEAM: Final = 1 << 12
 _NUMBERS: Final = 258
 _WORD: Final = 8
 _SHIFTS: Final = (np.uint64(32), np.uint64(29))
+_SIGN: Final = np.uint64(1)
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 _CONTINUATION_MASK, _CONTINUATION = 0xC0, 0x80
 
@@ -178,14 +179,14 @@ def _mixed(raw: Hashes) -> Integers:
     raw ^= raw >> _SHIFTS[0]
     raw *= _SPREAD
     raw ^= raw >> _SHIFTS[1]
-    raw >>= np.uint64(1)
-    return raw.view(np.int64)
+    return (raw >> _SIGN).astype(np.int64)
 
 
 def _ranges(firsts: Integers, sizes: Integers) -> Integers:
     """Return ``first, first + 1, ...`` of each range, one after the other."""
     before = np.cumsum(sizes) - sizes
-    return np.arange(int(sizes.sum())) + np.repeat(firsts - before, sizes)
+    places: Integers = np.arange(int(sizes.sum())) + np.repeat(firsts - before, sizes)
+    return places
 
 
 def _winnowed(hashes: Integers, grams: Integers, windows: Integers) -> tuple[Integers, Integers]:
@@ -217,4 +218,6 @@ def _sliding_least(hashes: Integers, size: int) -> Integers:
         least = np.minimum(least[:-width], least[width:])
         width *= 2
     rest = size - width
-    return np.minimum(least[:-rest], least[rest:]) if rest else least
+    if rest:
+        least = np.minimum(least[:-rest], least[rest:])
+    return least
