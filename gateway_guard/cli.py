@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from gateway_guard.exceptions import ConfigurationError, GatewayGuardError
+from gateway_guard.exceptions import GatewayGuardError, extra
+from gateway_guard.ledger.arguments import add_attribute
 from gateway_guard.principal import key_id_of
 from gateway_guard.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     AddParser = Callable[..., argparse.ArgumentParser]
 
@@ -70,22 +71,6 @@ def parser() -> argparse.ArgumentParser:
     for add in SUBCOMMANDS:
         add(commands.add_parser)
     return top
-
-
-@contextmanager
-def extra(name: str) -> Iterator[None]:
-    """Turn the absence of an optional package into advice.
-
-    Raises:
-        ConfigurationError: if a package is missing, with the extra that brings it.
-
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        message = f"this command needs {error.name}, which is not installed"
-        hint = f"pip install '{PROGRAM}[{name}]'"
-        raise ConfigurationError(message, hint=hint) from error
 
 
 def within(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:
@@ -261,5 +246,6 @@ SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
     add_serve,
     add_demo,
     add_bench,
+    add_attribute,
     add_key_id,
 )

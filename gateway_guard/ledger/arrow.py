@@ -40,7 +40,7 @@ import pyarrow.parquet as pq
 from gateway_guard.ledger.merkle import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gateway_guard.ledger.fingerprints import Integers
@@ -123,6 +123,16 @@ def write_fingerprints(path: Path, columns: Columns) -> None:
     _write(path, pa.Table.from_arrays(arrays, schema=FINGERPRINTS), dictionary=[])
 
 
+def count_rows(path: Path) -> int:
+    """Return how many rows a file says it has."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def table(columns: Mapping[str, Sequence[str] | Integers]) -> pa.Table:
+    """Return columns as other libraries take them over."""
+    return pa.table({name: pa.array(column) for name, column in columns.items()})
+
+
 def read_about(path: Path) -> About:
     """Return what a file of answers says about itself."""
     return msgspec.json.decode(pq.read_schema(path).metadata[_ABOUT], type=About)
@@ -141,19 +151,21 @@ def read_columns(answers: Path, fingerprints: Path) -> Columns:
     return Columns(rows, pairs.column("fingerprint").to_numpy()[order], bounds)
 
 
-def read_texts(path: Path, field: str | None) -> Iterator[tuple[list[str], Sequence[str | None]]]:
-    """Yield the names of a file's text columns, and the texts of the one that is named."""
-    with pq.ParquetFile(path) as file:
-        names = [one.name for one in file.schema_arrow if _is_text(one.type)]
-        if field not in names:
-            yield names, []
-            return
-        for batch in file.iter_batches(columns=[field]):
-            yield names, batch.column(0).to_pylist()
+def read_rows(path: Path, *names: str) -> Iterator[dict[str, object]]:
+    """Yield the rows of any Parquet file, with those of the named columns that it has.
 
+    Raises:
+        OSError: it is no such file.
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            present = [name for name in names if name in file.schema_arrow.names]
+            for batch in file.iter_batches(columns=present):
+                yield from batch.to_pylist()
+    except pa.ArrowInvalid as error:
+        message = "no Parquet"
+        raise OSError(0, message) from error
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:

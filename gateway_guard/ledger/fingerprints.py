@@ -136,7 +136,7 @@ class Winnower:
         words = np.diff(firsts)
         grams = np.maximum(0, words - self.gram + 1)
         raw = self._hasher.windows(found, self.gram)
-        return raw.take(_ranges(firsts[:-1], grams)), grams, words
+        return raw.take(ranges(firsts[:-1], grams)), grams, words
 
     def _long(self, content: bytes) -> tuple[Hashes, Integers, Integers]:
         """Hash a long text piece by piece, each beginning with the words that ended the last."""
@@ -182,8 +182,8 @@ def _mixed(raw: Hashes) -> Integers:
     return (raw >> _SIGN).astype(np.int64)
 
 
-def _ranges(firsts: Integers, sizes: Integers) -> Integers:
-    """Return ``first, first + 1, ...`` of each range, one after the other."""
+def ranges(firsts: Integers, sizes: Integers) -> Integers:
+    """Return ``first, first + 1, ...`` of each range, one range after the other."""
     before = np.cumsum(sizes) - sizes
     places: Integers = np.arange(int(sizes.sum())) + np.repeat(firsts - before, sizes)
     return places
@@ -199,7 +199,7 @@ def _winnowed(hashes: Integers, grams: Integers, windows: Integers) -> tuple[Int
         width = np.minimum(window, grams[mine])
         for size in np.unique(width[width > 0]).tolist():
             same = owners[mine][width == size]
-            starts = _ranges(befores[same], grams[same] - size + 1)
+            starts = ranges(befores[same], grams[same] - size + 1)
             least = _sliding_least(hashes, size).take(starts)
             owner = np.repeat(same, grams[same] - size + 1)
             new = np.ones(len(least), np.bool_)

@@ -6,13 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from gateway_guard.events import Answered
-from gateway_guard.exceptions import ConfigurationError
+from gateway_guard.exceptions import ConfigurationError, extra
 from gateway_guard.ledger.served import Served
 from gateway_guard.principal import SubjectKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
     from gateway_guard.events import Fetched
     from gateway_guard.exchange import AnswerText
@@ -87,7 +86,8 @@ def open_ledger(
     """
     if settings.ledger is None:
         return None
-    writing = _writing()
+    with extra("ledger", "GATEWAY_GUARD_LEDGER"):
+        writing = import_module("gateway_guard.ledger.writer")
     options = writing.Options.of(settings)
     try:
         writer = writing.LedgerWriter(settings.ledger, key, options, instruments, clock=clock)
@@ -96,15 +96,6 @@ def open_ledger(
         hint = "make GATEWAY_GUARD_LEDGER a directory that this process may write"
         raise ConfigurationError(message, hint=hint) from None
     return Handover(cast("LedgerWriter", writer), clock)
-
-
-def _writing() -> ModuleType:
-    """Return the module that writes, which needs packages that not everybody has."""
-    try:
-        return import_module("gateway_guard.ledger.writer")
-    except ModuleNotFoundError as error:
-        message = f"GATEWAY_GUARD_LEDGER needs {error.name}, which is not installed"
-        raise ConfigurationError(message, hint="pip install 'gateway-guard[ledger]'") from error
 
 
 def _first(ticket: Ticket, kind: SubjectKind) -> bytes | None:
