@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import structlog
 
 from gateway_guard.exceptions import GatewayGuardError, extra
-from gateway_guard.ledger.arguments import add_attribute
+from gateway_guard.ledger.arguments import add_attribute, add_verify_bundle
 from gateway_guard.principal import key_id_of
 from gateway_guard.settings import load_settings
 
@@ -247,5 +247,6 @@ SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
     add_demo,
     add_bench,
     add_attribute,
+    add_verify_bundle,
     add_key_id,
 )

@@ -16,7 +16,7 @@ from gateway_guard.ledger import arrow, segments
 from gateway_guard.ledger.batches import Entries
 from gateway_guard.ledger.heads import GENESIS, LedgerError, heads_file, read_heads
 from gateway_guard.ledger.maintenance import Limits, maintain
-from gateway_guard.ledger.merkle import EMPTY, Tree, climb, path_to, root_of
+from gateway_guard.ledger.merkle import EMPTY, Paths, Tree, climb, root_of
 from gateway_guard.ledger.pseudonyms import read_identities
 from gateway_guard.ledger.segments import segments_of
 from tests.ledgers import DAY, NOON, WINNOWER, key_id, prose, served, write
@@ -203,7 +203,7 @@ def test_the_way_from_every_leaf_leads_to_the_root(size: int) -> None:
     """And from no other leaf."""
     leaves = [bytes([number]) * 32 for number in range(size)]
     for position, leaf in enumerate(leaves):
-        path = path_to(leaves, position)
+        path = Paths(leaves).of(position)
         assert climb(leaf, path) == root_of(leaves)
         assert climb(b"\xff" * 32, path) != root_of(leaves)
     assert Tree().root() == EMPTY

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway_guard.exceptions import extra
+from gateway_guard.exceptions import ConfigurationError, extra
+from gateway_guard.ledger.heads import LedgerError
+from gateway_guard.ledger.verifying import said_of, verify
 from gateway_guard.settings import load_settings
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ def add_attribute(add_parser: AddParser) -> None:
     )
     command.add_argument("--json", action="store_true", help="print the results as JSON only")
     command.add_argument("--html", type=Path, metavar="FILE", help="write a page of its own")
+    command.add_argument(
+        "--bundle", type=Path, metavar="FILE", help="write what others need to check it"
+    )
     command.set_defaults(run=run_attribute)
 
 
@@ -45,5 +51,46 @@ def run_attribute(options: argparse.Namespace) -> None:
     """Attribute samples."""
     with extra("ledger"):
         command = import_module("gateway_guard.ledger.command")
-    wanted = command.Wanted(as_json=options.json, html=options.html)
+    wanted = command.Wanted(as_json=options.json, html=options.html, bundle=options.bundle)
     command.attribute(options.suspects, options.ledger, options.field, wanted, load_settings())
+
+
+def add_verify_bundle(add_parser: AddParser) -> None:
+    """Add ``verify-bundle``."""
+    command = add_parser(
+        "verify-bundle",
+        help="check the evidence of an attribution, offline",
+        description="Check a bundle of `gateway-guard attribute --bundle`: that its answers lead "
+        "to the heads that were written when they were served, that samples and p-values bear the "
+        "claims out, and that no byte was changed. Needs neither the secret nor the ledger.",
+    )
+    command.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    command.add_argument(
+        "--heads",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="COPY",
+        help="published copies of heads: each head of the bundle must be in one of them",
+    )
+    command.add_argument(
+        "--ledger",
+        type=Path,
+        metavar="DIR",
+        help="the segments that are named: none of their bytes may be another one",
+    )
+    command.set_defaults(run=run_verify_bundle)
+
+
+def run_verify_bundle(options: argparse.Namespace) -> int:
+    """Verify a bundle; return 1 if it does not hold."""
+    try:
+        bundle, complaints = verify(options.bundle, published=options.heads, ledger=options.ledger)
+    except OSError as error:
+        message = f"{error.filename} cannot be read: {error.strerror}"
+        raise ConfigurationError(message) from None
+    except LedgerError as error:
+        sys.stdout.write(f"DOES NOT HOLD: {error}\n")
+        return 1
+    sys.stdout.write(said_of(bundle, complaints, published=bool(options.heads)) + "\n")
+    return 1 if complaints else 0

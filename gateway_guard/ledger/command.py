@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from gateway_guard.exceptions import ConfigurationError
+from gateway_guard.ledger.bundle import write_bundle
+from gateway_guard.ledger.bundling import Asked, make_bundle
 from gateway_guard.ledger.duck import Limits
 from gateway_guard.ledger.gathering import gather, opened
 from gateway_guard.ledger.page import as_html
@@ -52,15 +55,16 @@ def attribute(
     if not directory.is_dir():
         message = f"{directory} is no directory"
         raise ConfigurationError(message, hint="name the directory of GATEWAY_GUARD_LEDGER")
-    read = read_suspects(suspects, field)
+    asked = Asked(read_suspects(suspects, field), field)
     progress = Progress()
-    texts = [text for suspect in read for text in suspect.texts]
-    gathered = gather(opened(directory, keys), texts, _limits(), progress.tell)
+    gathered = gather(opened(directory, keys), asked.texts, _limits(), progress.tell)
     scored = score_all(gathered)
     found = report(gathered, scored)
     progress.end()
     if wanted.html is not None:
         wanted.html.write_text(as_html(found), encoding="utf-8")
+    if wanted.bundle is not None:
+        write_bundle(wanted.bundle, make_bundle(asked, gathered, scored[0], found, time()))
     text = msgspec.json.encode(found).decode() if wanted.as_json else as_text(found)
     sys.stdout.write(text + "\n")
 

@@ -79,14 +79,27 @@ class Tree:
         return root
 
 
-def path_to(leaves: Sequence[bytes], position: int) -> Path:
-    """Return the way from a leaf to the root of a tree of these leaves."""
-    if len(leaves) == 1:
-        return []
-    half = 1 << (len(leaves) - 1).bit_length() - 1
-    if position < half:
-        return [*path_to(leaves[:half], position), ("right", root_of(leaves[half:]).hex())]
-    return [*path_to(leaves[half:], position - half), ("left", root_of(leaves[:half]).hex())]
+class Paths:
+    """A whole tree, for the ways from its leaves to the root."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        """Build every level over the leaves."""
+        self._levels = [list(leaves)]
+        while len(level := self._levels[-1]) > 1:
+            above = [_node(*pair) for pair in zip(level[::2], level[1::2], strict=False)]
+            self._levels.append(above + level[len(above) * 2 :])
+
+    def of(self, position: int) -> Path:
+        """Return the way from one leaf."""
+        path: Path = []
+        for level in self._levels:
+            sibling = position ^ 1
+            if sibling < len(level):
+                path.append(("left" if position & 1 else "right", level[sibling].hex()))
+            position >>= 1
+        return path
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
