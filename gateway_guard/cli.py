@@ -200,7 +200,7 @@ def add_bench(add_parser: AddParser) -> None:
         "--only",
         default="",
         metavar="NAME[,NAME]",
-        help="measure in-process, kept, proxy, scale, flood or bypass; the rest is null in JSON",
+        help="measure in-process, kept, proxy, scale, flood, ledger or bypass; the rest is null in JSON",
     )
     command.add_argument(
         "--quick", action="store_true", help="take a few minutes, for rougher figures"

@@ -22,7 +22,7 @@ from gateway_guard.ledger.report import Party, Report, report, score_all
 from gateway_guard.ledger.samples import read_suspects
 from gateway_guard.memory import derived
 from gateway_guard.settings import Settings, deployment_secret
-from tests.ledgers import DAY, FINGERPRINT_KEY, NOON, key_id, prose, served, write
+from tests.ledgers import DAY, FINGERPRINT_KEY, NOON, WINNOWER, key_id, prose, served, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,6 +155,31 @@ def test_answers_of_all_schemes_and_months_count_for_the_same_key(tmp_path: Path
     assert attributed(tmp_path, found["key-5"]).unreadable_segments == 1
     with pytest.raises(LedgerError, match="written under this secret"):
         attributed(tmp_path, found["key-5"], b"a third one")
+
+
+def test_a_part_of_the_fingerprints_tells_the_same_names(tmp_path: Path) -> None:
+    """With less to go by, and less to read."""
+    found = answers()
+    write(tmp_path, all_served(found))
+    gathered = gather(
+        opened(tmp_path, [FINGERPRINT_KEY]), found["key-7"], Limits(part=0.5), lambda *_: None
+    )
+    seen = report(gathered, score_all(gathered))
+    assert [party.key for party in named(seen.keys)] == [key_id("key-7")]
+    whole = len(WINNOWER.fingerprint(found["key-7"]).hashes)
+    assert 0.3 * whole < len(gathered.samples.fingerprints) < 0.7 * whole
+
+
+def test_other_days_are_not_looked_at(tmp_path: Path) -> None:
+    """What was served on them is not found."""
+    found = answers()
+    write(tmp_path, all_served(found))
+    ledger = opened(tmp_path, [FINGERPRINT_KEY], "2027-01-13", "2027-01-13")
+    gathered = gather(ledger, found["key-7"], Limits(), lambda *_: None)
+    [party] = named(report(gathered, score_all(gathered)).keys)
+    assert set(party.days) == {"2027-01-13"}
+    with pytest.raises(LedgerError):
+        opened(tmp_path, [FINGERPRINT_KEY], "2028-01-01")
 
 
 def test_once_a_month_is_erased_its_keys_have_no_names(tmp_path: Path) -> None:
@@ -293,3 +318,6 @@ def test_the_command_needs_the_secret_and_a_ledger(
     assert "is no directory" in capsys.readouterr().err
     assert main([*arguments[:-1], str(tmp_path)]) == 2
     assert "written under this secret" in capsys.readouterr().err
+    for wrong in (["--since", "yesterday"], ["--part", "0"], ["--part", "all"]):
+        with pytest.raises(SystemExit):
+            main([*arguments, *wrong])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -38,10 +39,11 @@ class Size(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What was composed: who fed the data set, with which texts, and what makes more."""
+    """What was composed: the texts that were taken, of which key each, and what makes more."""
 
     thieves: tuple[str, ...]
     taken: list[str]
+    whose: list[str]
     composer: Composer
 
 
@@ -55,7 +57,7 @@ def compose(directory: Path, key: bytes, size: Size, seed: int = 0) -> Scene:
     thieves = tuple(size.keys * share // 1000 for share in (8, 16, 24))
     picked = _picked(random, whose, thieves, int(size.samples * _SHARE_TAKEN))
     entries = Entries(directory, Winnower(key, most=MOST_FINGERPRINTS), BEGIN)
-    taken = []
+    taken: list[str] = []
     for first, answers in _portions(composer, size.answers):
         texts = [composer.text(answer) for answer in answers]
         last = first + len(texts)
@@ -69,7 +71,8 @@ def compose(directory: Path, key: bytes, size: Size, seed: int = 0) -> Scene:
         if len(entries) >= _SEGMENT:
             entries.write(served[-1].at)
     entries.write(BEGIN + DAYS * _DAY)
-    return Scene(tuple(key_of(thief).hex() for thief in thieves), taken, composer)
+    ids = [key_of(int(whose[at])).hex() for at in picked.tolist()]
+    return Scene(tuple(key_of(thief).hex() for thief in thieves), taken, ids, composer)
 
 
 def key_of(number: int) -> bytes:
@@ -80,7 +83,7 @@ def key_of(number: int) -> bytes:
 def _served(text: str, who: int, at: float) -> Served:
     organisation = b"\6" + (who // _KEYS_AN_ORGANISATION).to_bytes(15)
     template = b"\3\0" + bytes(6) + (who * 7919 % 997).to_bytes(8)
-    name = int(at * 1e6).to_bytes(16)
+    name = blake2b(text.encode(), digest_size=16).digest()
     return Served(
         text, at, key_of(who), None, organisation, template, "model-1", "openai_chat", name
     )

@@ -33,7 +33,7 @@ ASKED_BY: Final = 4
 """A common question is asked so often, by another key each time for the most part."""
 _VARIED: Final = 0.03
 _SINGLE: Final = 0.5
-_POOL: Final = 1 << 21
+_POOL: Final = 1 << 19
 _LETTERS: Final = np.frombuffer(b"etaoinshrdlucmfwypvbgk", "S1")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway_guard.exceptions import ConfigurationError, extra
 from gateway_guard.ledger.heads import LedgerError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     AddParser = Callable[..., argparse.ArgumentParser]
+
+_LEAST_PART: Final = 0.001
+_NEVER: Final = "9999"
 
 
 def add_attribute(add_parser: AddParser) -> None:
@@ -39,6 +43,15 @@ def add_attribute(add_parser: AddParser) -> None:
     command.add_argument(
         "--field", help="where a row holds its sample, as in output or messages.-1.content"
     )
+    command.add_argument("--since", type=_day, metavar="DAY", help="a day like 2026-11-24")
+    command.add_argument("--until", type=_day, metavar="DAY", help="this day included")
+    command.add_argument(
+        "--part",
+        type=_part,
+        default=1.0,
+        metavar="SHARE",
+        help="read only this part of the fingerprints: quicker, and sees less (default: 1)",
+    )
     command.add_argument("--json", action="store_true", help="print the results as JSON only")
     command.add_argument("--html", type=Path, metavar="FILE", help="write a page of its own")
     command.add_argument(
@@ -52,7 +65,22 @@ def run_attribute(options: argparse.Namespace) -> None:
     with extra("ledger"):
         command = import_module("gateway_guard.ledger.command")
     wanted = command.Wanted(as_json=options.json, html=options.html, bundle=options.bundle)
-    command.attribute(options.suspects, options.ledger, options.field, wanted, load_settings())
+    days = (options.since or "", options.until or _NEVER)
+    look = command.Look(options.field, *days, options.part)
+    command.attribute(options.suspects, options.ledger, look, wanted, load_settings())
+
+
+def _day(text: str) -> str:
+    """Return a day; argparse explains what is wrong with others."""
+    return date.fromisoformat(text).isoformat()
+
+
+def _part(text: str) -> float:
+    """Return a share that is not nothing."""
+    part = float(text)
+    if not _LEAST_PART <= part <= 1:
+        raise ValueError(text)
+    return part
 
 
 def add_verify_bundle(add_parser: AddParser) -> None:

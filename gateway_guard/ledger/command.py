@@ -29,6 +29,15 @@ if TYPE_CHECKING:
     from gateway_guard.settings import Settings
 
 
+class Look(NamedTuple):
+    """Where to look: at which field of the rows, and at which days and part of the ledger."""
+
+    field: str | None = None
+    since: str = ""
+    until: str = "9999"
+    part: float = 1.0
+
+
 class Wanted(NamedTuple):
     """What is to be made of an attribution."""
 
@@ -40,7 +49,7 @@ class Wanted(NamedTuple):
 def attribute(
     suspects: Sequence[Path],
     directory: Path,
-    field: str | None,
+    look: Look,
     wanted: Wanted,
     settings: Settings,
 ) -> None:
@@ -55,9 +64,11 @@ def attribute(
     if not directory.is_dir():
         message = f"{directory} is no directory"
         raise ConfigurationError(message, hint="name the directory of GATEWAY_GUARD_LEDGER")
-    asked = Asked(read_suspects(suspects, field), field)
+    asked = Asked(read_suspects(suspects, look.field), look.field)
     progress = Progress()
-    gathered = gather(opened(directory, keys), asked.texts, _limits(), progress.tell)
+    ledger = opened(directory, keys, look.since, look.until)
+    limits = Limits(threads=max(1, os.cpu_count() or 1), part=look.part)
+    gathered = gather(ledger, asked.texts, limits, progress.tell)
     scored = score_all(gathered)
     found = report(gathered, scored)
     progress.end()
@@ -82,7 +93,3 @@ def ledger_keys(settings: Settings) -> list[bytes]:
         raise ConfigurationError(message, hint=hint)
     secrets = [deployment_secret(settings), previous_secret(settings)]
     return [derived(secret, b"ledger") for secret in secrets if secret is not None]
-
-
-def _limits() -> Limits:
-    return Limits(threads=max(1, os.cpu_count() or 1))

@@ -30,10 +30,11 @@ _NULL_SEGMENTS: Final = 16
 
 
 class Limits(NamedTuple):
-    """How much of the machine is taken."""
+    """How much of the machine is taken, and of the ledger: a part of all fingerprints."""
 
     threads: int = 2
     memory_bytes: int = 3 << 30
+    part: float = 1.0
 
 
 class Hits(NamedTuple):
@@ -119,8 +120,11 @@ class Join:
         bounds = found["answer"].searchsorted(np.append(rows, rows[-1:] + 1))
         return Sampled({unit: whose[unit] for unit in UNITS}, found["fingerprint"], bounds)
 
-    def find(self, fingerprints: Integers, tell: Tell) -> Hits:
-        """Return where fingerprints stand; they must be distinct."""
+    def find(self, fingerprints: Integers, below: int, tell: Tell) -> Hits:
+        """Return where fingerprints stand; they must be distinct, and all of them ``below``.
+
+        Files are sorted, so that of each only what is below is read.
+        """
         self._register("wanted", fingerprint=fingerprints)
         self._sql.execute("CREATE OR REPLACE TEMP TABLE probe AS FROM wanted")
         self._sql.execute("CREATE OR REPLACE TEMP TABLE hit (fingerprint BIGINT, answer BIGINT)")
@@ -129,8 +133,9 @@ class Join:
             self._sql.execute(
                 "INSERT INTO hit SELECT f.fingerprint, s.before + f.answer "
                 "FROM read_parquet($files, filename = 'file') f "
-                "JOIN probe USING (fingerprint) JOIN printed s USING (file)",
-                {"files": files},
+                "JOIN probe USING (fingerprint) JOIN printed s USING (file) "
+                "WHERE f.fingerprint < $below",
+                {"files": files, "below": below},
             )
             common.append(self._drop_common())
             tell(done)

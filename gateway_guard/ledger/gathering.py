@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 NULL_ANSWERS = 20_000
 """Answers of the ledger itself that are looked for as if they were samples."""
+LOOKING = "looking into the ledger"
 _WORDS_A_GRAM = 3
+_MOST = (1 << 63) - 1
 _PORTION = 256
 
 
@@ -63,8 +65,12 @@ class Gathered(NamedTuple):
     fingerprints: int
 
 
-def opened(directory: Path, keys: Sequence[bytes]) -> Opened:
+def opened(
+    directory: Path, keys: Sequence[bytes], first_day: str = "", last_day: str = "9999"
+) -> Opened:
     """Open the schemes of a ledger that one of the keys makes fingerprints of.
+
+    Days are written ``2026-11-24``; other days are not looked at.
 
     Raises:
         LedgerError: there is nothing that could be looked into.
@@ -72,6 +78,8 @@ def opened(directory: Path, keys: Sequence[bytes]) -> Opened:
     """
     by_scheme: dict[str, list[Segment]] = {}
     for segment in segments_of(directory):
+        if not first_day <= segment.day <= last_day:
+            continue
         by_scheme.setdefault(segment.scheme, []).append(segment)
     parts, unknown = [], 0
     for scheme, found in by_scheme.items():
@@ -95,14 +103,19 @@ def gather(ledger: Opened, texts: Sequence[str], limits: Limits, tell: Tell) -> 
     for at, part in enumerate(ledger.parts):
 
         def done(share: float, at: int = at) -> None:
-            tell("looking into the ledger", (at + share) / count)
+            tell(LOOKING, (at + share) / count)
 
         samples = fingerprinted(part.winnower, texts, tell)
         with joined(ledger.directory, part.segments, limits) as join:
             register.enter(join)
             drawn = join.draw(NULL_ANSWERS // count, int(samples.fingerprints[:1].sum()))
+            below = _below(drawn.fingerprints, limits.part)
+            samples = _thinned(samples, below)
+            left = _thinned(Samples(drawn.fingerprints, drawn.bounds), below)
+            drawn = drawn._replace(fingerprints=left.fingerprints, bounds=left.bounds)
             wanted = np.unique(np.concatenate([samples.fingerprints, drawn.fingerprints]))
-            hits = join.find(wanted, done)
+            done(0.0)
+            hits = join.find(wanted, below, done)
             found.append((samples, drawn, hits._replace(answers=hits.answers + before)))
             before += int(join.sizes.sum())
             prints += join.fingerprints
@@ -116,6 +129,20 @@ def gather(ledger: Opened, texts: Sequence[str], limits: Limits, tell: Tell) -> 
         answers=before,
         fingerprints=prints,
     )
+
+
+def _below(prints: Integers, part: float) -> int:
+    """Return what a part of the fingerprints is below; all of them are below 2^63."""
+    if part >= 1 or not len(prints):
+        return _MOST
+    return int(np.quantile(prints, part))
+
+
+def _thinned(samples: Samples, below: int) -> Samples:
+    """Leave the fingerprints below a value."""
+    kept = samples.fingerprints < below
+    counts = np.append(0, np.cumsum(kept))
+    return Samples(samples.fingerprints[kept], counts[samples.bounds])
 
 
 class _Register:
