@@ -16,12 +16,15 @@ from gateway_guard.deadlines import Deadlines
 from gateway_guard.dialects import dialect_for
 from gateway_guard.enforcement import Pacing
 from gateway_guard.engine import Engine
+from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.instrumentation import Contained, Instrumentation
-from gateway_guard.ledger.handover import open_ledger
 from gateway_guard.memory import Memory, derived
+from gateway_guard.model import SHIPPED, Model, configured_model
 from gateway_guard.policy import PolicyFile
 from gateway_guard.powers import Rules
 from gateway_guard.principal import PrincipalReader
+from gateway_guard.scoring import SHIPPED as SHIPPED_WEIGHTS
+from gateway_guard.scoring import Weights, load_weights
 from gateway_guard.settings import deployment_secret, first_started_at, previous_secret
 from gateway_guard.subjects import MINIMUM_SAMPLE
 from gateway_guard.timeline import Timeline
@@ -60,11 +63,13 @@ _OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
 class Starts(NamedTuple):
     """When a deployment's guard first started, and when this process did, wall-clock seconds.
 
-    What is known of keys' ages does not outlive a process.
+    What is known of keys' ages does not outlive a process. ``model`` is what is known of the world
+    from the start.
     """
 
     first_at: float
     this_at: float
+    model: Model = SHIPPED
 
 
 class Guard:
@@ -86,10 +91,11 @@ class Guard:
         self.timeline = Timeline(clock, timer)
         now, secret = self.timeline.now(), deployment_secret(settings)
         self.policy = PolicyFile(settings, now.wall)
+        model = configured_model(settings.model, settings.corpora)
         self.engine = build_engine(
             settings,
             secret,
-            starts=Starts(first_started_at(settings, now.wall), now.wall),
+            starts=Starts(first_started_at(settings, now.wall), now.wall, model),
             policy=lambda: self.policy.current,
             instruments=self.instruments,
         )
@@ -104,8 +110,6 @@ class Guard:
             derived(secret, b"files"),
             settings.memory // _PART_OF_FILES,
         )
-        self.ledger = open_ledger(settings, derived(secret, b"ledger"), self.instruments, clock)
-        self.engine.takers += [] if self.ledger is None else [self.ledger.take]
         self._refused: TTLCache[bytes, int] = TTLCache(
             _NETWORKS_KEPT, _REFUSALS_KEPT_SECONDS, timer=timer
         )
@@ -209,15 +213,7 @@ class Guard:
             gauges["buffered_bytes"] = float(self.budget.held_bytes)
             gauges["policy_stale"] = float(self.policy.stale)
             gauges["policy_rejected"] = float(self.policy.rejected)
-            if self.ledger is not None:
-                gauges |= self.ledger.gauges()
             self.instruments.summarise()
-
-    def stop(self) -> None:
-        """End the work beside the requests, with all of it done."""
-        self.background.stop()
-        if self.ledger is not None:
-            self.ledger.close()
 
     def _flush(self) -> None:
         """Do what was put off, and note what that takes for each exchange."""
@@ -249,6 +245,8 @@ def build_engine(
             ladder=ladder(settings, secret),
             minimum=MINIMUM_SAMPLE
             + _JITTERED_SAMPLE * abs(jitter(secret, "minimum", settings.jitter)),
+            weights=_weights(starts.model),
+            population=starts.model.population,
         ),
         pacing=Pacing(
             rates_per_minute=settings.throttle_rates,
@@ -263,9 +261,22 @@ def build_engine(
         answer_timeout_seconds=settings.answer_timeout,
         read_budget=settings.read_budget,
         shadow=settings.mode == "shadow",
+        model=starts.model,
     )
     memory = Memory(settings.memory, secret)
     return Engine(rules, memory, secret, policy=policy, instruments=instruments)
+
+
+def _weights(model: Model) -> Weights:
+    """Return the weights that were fitted with a model, without any those that ship."""
+    if model.weights is None:
+        return SHIPPED_WEIGHTS
+    try:
+        return load_weights(model.weights)
+    except ValueError as error:
+        message = f"the weights of GATEWAY_GUARD_MODEL cannot be used: {error}"
+        hint = "make them with `gateway-guard lab calibrate`, or leave the file out"
+        raise ConfigurationError(message, hint=hint) from None
 
 
 def ladder(settings: Settings, secret: bytes) -> Ladder:

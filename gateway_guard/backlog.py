@@ -6,18 +6,30 @@ profiles only after the backlog has been worked off, so nothing is decided on le
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from gateway_guard import pending
 from gateway_guard.awaited import Awaited
-from gateway_guard.events import Admission, Answered, Answers, Drop, Event, Fetched, is_late
+from gateway_guard.events import (
+    Admission,
+    Answered,
+    Answers,
+    Drop,
+    Event,
+    Fetched,
+    compare,
+    is_late,
+)
 from gateway_guard.instrumentation import Contained
 from gateway_guard.subjects import IMITABLE, hash_of
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch
+    from gateway_guard.contribution import Contribution
     from gateway_guard.events import Hearing, Taking
     from gateway_guard.exchange import AnswerText, Outcome
     from gateway_guard.instrumentation import Instrumentation
@@ -107,7 +119,7 @@ class Backlog:
         for event in events:
             if isinstance(event, Answered | Fetched):
                 with Contained(instruments):
-                    event.read(self._tell)
+                    event.read(self._tell, opening.reader)
         for event in events:
             with Contained(instruments):
                 event.survey(memory, opening)
@@ -139,12 +151,21 @@ class Backlog:
         answered, awaited = [], self.awaited
         for event in late:
             if isinstance(event, Fetched):
+                note = partial(self._compare, event)
                 for found in event.found:
                     with Contained(self._instruments):
-                        answered.append(awaited.count(found, event.fetch, now))
+                        answered.append(awaited.count(found, event.fetch, now, note))
             elif event.awaited is not None:
                 awaited.expect(event.ticket, event.awaited, event.answer, now.steady)
         return [ticket for ticket in answered if ticket is not None]
+
+    def _compare(self, event: Fetched, item: Contribution) -> None:
+        """Note how the only answer that was fetched was made of what was asked."""
+        reply, answer = event.reply, item.answer
+        if reply is not None and answer is not None and len(event.found) == 1:
+            longer = answer.output_chars > item.features.chars
+            reply = msgspec.structs.replace(reply, longer=longer)
+            compare(item, reply, self._opening.reader)
 
     def _read(self, admitted: list[Ticket]) -> None:
         """Read texts together; should that fail, one by one, so that only the one is lost."""

@@ -11,6 +11,7 @@ from gateway_guard import enforcement
 from gateway_guard.actions import Action
 from gateway_guard.backlog import Backlog
 from gateway_guard.enforcement import Case, Decision, Verdict, described, refusing
+from gateway_guard.features import FeatureReader
 from gateway_guard.instrumentation import Contained
 from gateway_guard.opening import Opening
 from gateway_guard.pending import PendingRecords, Ticket
@@ -62,7 +63,8 @@ class Engine:
             young_seconds=rules.young_seconds,
         )
         self._pending = PendingRecords(rules.answer_timeout_seconds)
-        self._opening = Opening(memory, self._powers, secret, rules.read_budget)
+        reader = FeatureReader(secret, budget=rules.read_budget, model=rules.model)
+        self._opening = Opening(memory, self._powers, secret, reader)
         self._backlog = Backlog(memory, self._opening, instruments)
         self.hearers = self._backlog.hearers
         self.takers = self._backlog.takers

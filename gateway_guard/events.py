@@ -13,7 +13,9 @@ from gateway_guard.principal import SubjectKind
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch, Found
+    from gateway_guard.contribution import Contribution
     from gateway_guard.exchange import Answer, AnswerText, Hear, Outcome
+    from gateway_guard.features import FeatureReader, Reply
     from gateway_guard.history import History
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from gateway_guard.profile import Slot
     from gateway_guard.timeline import Instant
 
+
+_LEAST_CHARS = 90
+"""Shorter answers are not compared with what was asked: they yield nothing."""
 
 Hearing = Callable[[bytes, "AnswerText"], None]
 """Takes a key and the text of an answer that was served to it, of which it keeps nothing."""
@@ -95,13 +100,14 @@ class Answers:
 class Answered(OfExchange):
     """An exchange came to its end with an answer, or is to have it later."""
 
-    __slots__ = ("_answers", "_at", "answer", "awaited", "name")
+    __slots__ = ("_answers", "_at", "_reply", "answer", "awaited", "name")
 
     def __init__(self, ticket: Ticket, answers: Answers, at: Instant) -> None:
         super().__init__(ticket)
         self.name: bytes | None = None
         self.answer: Answer | None = None
         self.awaited: bytes | None = None
+        self._reply: Reply | None = None
         self._answers = answers
         self._at = at
 
@@ -110,7 +116,7 @@ class Answered(OfExchange):
         """Return the id of the key that it was served to."""
         return self.ticket.key.id
 
-    def read(self, taking: Taking) -> None:
+    def read(self, taking: Taking, reader: FeatureReader) -> None:
         """Read what was seen of the answer, and pass on what it says."""
         texts: list[AnswerText] = []
         answer = self._answers.share(self.ticket.answers, texts.append)
@@ -119,6 +125,7 @@ class Answered(OfExchange):
         self.name = _name_of(answer)
         for text in texts:
             taking(self, text)
+            self._reply = _reply_of(self.ticket, text, reader)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Remember what was shown and served."""
@@ -135,7 +142,6 @@ class Answered(OfExchange):
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """End it, with what is known of its answer."""
-        del opening
         ticket = self.ticket
         pending.end(ticket, self._at)
         item = ticket.contribution
@@ -144,6 +150,8 @@ class Answered(OfExchange):
             item.settled_at = self._at
             if not item.deferred:
                 item.answer = self.answer
+            if self._reply is not None:
+                compare(item, self._reply, opening.reader)
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
         if self._adds():
             self._put(memory)
@@ -168,14 +176,15 @@ class Answered(OfExchange):
 
 
 class Fetched(Event):
-    """Answers were fetched, some of them perhaps before."""
+    """Answers were fetched, some of them perhaps before; ``reply`` is the last of them."""
 
-    __slots__ = ("_answer", "_at", "fetch", "found", "name")
+    __slots__ = ("_answer", "_at", "fetch", "found", "name", "reply")
 
     def __init__(self, fetch: Fetch, at: float) -> None:
         self.fetch = fetch
         self.found: list[Found] = []
         self.name: bytes | None = None
+        self.reply: Reply | None = None
         self._answer: Answer | None = None
         self._at = at
 
@@ -184,13 +193,14 @@ class Fetched(Event):
         """Return the id of the key that has fetched."""
         return self.fetch.key
 
-    def read(self, taking: Taking) -> None:
+    def read(self, taking: Taking, reader: FeatureReader) -> None:
         """Read what was fetched, and pass on what it says."""
         texts: list[AnswerText] = []
         self._answer = self.fetch.outcome.read(texts.append)
         self.name = _name_of(self._answer) or self.fetch.name
         for text in texts:
             taking(self, text)
+            self.reply = reader.read_reply(text.visible[0]) if text.visible else None
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Find what the key had not been served before."""
@@ -236,6 +246,33 @@ def is_late(event: Event) -> TypeGuard[Answered | Fetched]:
     if isinstance(event, Answered):
         return event.awaited is not None
     return isinstance(event, Fetched) and bool(event.found)
+
+
+def compare(item: Contribution, reply: Reply, reader: FeatureReader) -> None:
+    """Note how an answer was made of what was asked."""
+    item.contained = reader.contained(item.features, reply)
+    item.declined = reply.declined
+
+
+def _reply_of(ticket: Ticket, text: AnswerText, reader: FeatureReader) -> Reply | None:
+    """Return an answer in numbers, as far as it matters how it was made of what was asked.
+
+    What is longer than the request is not contained in it, and nobody minds where a word is from.
+    """
+    if not ticket.weight or ticket.deferred or not text.visible:
+        return None
+    said = text.visible[0]
+    longer = len(said) > _chars_asked(ticket)
+    if longer or len(said) < _LEAST_CHARS:
+        return reader.pass_over(said, longer=longer)
+    return reader.read_reply(said)
+
+
+def _chars_asked(ticket: Ticket) -> int:
+    exchange, item = ticket.exchange, ticket.contribution
+    if item is not None:
+        return item.features.chars
+    return 0 if exchange is None else sum([len(turn.text) for turn in exchange.turns])
 
 
 def _remember(answer: Answer, ticket: Ticket, history: History, at: float) -> None:

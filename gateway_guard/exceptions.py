@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 class GatewayGuardError(Exception):
     """Base of every error the package raises on purpose.
@@ -32,19 +26,3 @@ class GatewayGuardError(Exception):
 
 class ConfigurationError(GatewayGuardError):
     """A setting, a policy file or their combination cannot be used."""
-
-
-@contextmanager
-def extra(name: str, what: str = "this command") -> Iterator[None]:
-    """Turn the absence of an optional package into advice.
-
-    Raises:
-        ConfigurationError: if a package is missing, with the extra that brings it.
-
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        message = f"{what} needs {error.name}, which is not installed"
-        hint = f"pip install 'gateway-guard[{name}]'"
-        raise ConfigurationError(message, hint=hint) from error

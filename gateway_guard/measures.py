@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float32]
 
+_ENOUGH_WINDOWS = 8
 _UNSPACED_WEIGHT = 2.0
 # A character of a script without spaces says about as much as three Latin letters.
 
@@ -52,6 +53,22 @@ def answer_length(answer: Answer, sampling: Sampling, unspaced: float) -> float:
     """Return the mean length of the answers drawn, reasoning included, in Latin letters."""
     chars = (answer.output_chars + answer.reasoning_chars) / max(1, sampling.answers)
     return latin_letters(chars, unspaced)
+
+
+def log2_1p(value: float) -> float:
+    """Return log2(1 + value) for a value that is not negative."""
+    return math.log2(1.0 + value)
+
+
+def containment(found: int, comparable: int) -> tuple[float, float]:
+    """Return how much of an answer was found in the request, and how much could be looked for.
+
+    Both in answers: one of which eight windows could be compared is one, and more are no more.
+    """
+    if not comparable:
+        return 0.0, 0.0
+    compared = min(1.0, comparable / _ENOUGH_WINDOWS)
+    return compared * found / comparable, compared
 
 
 def yields(answer_logs: FloatArray, question_logs: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from gateway_guard.placed import Placed
 from gateway_guard.sketches.compact import InstantTable
 from gateway_guard.sketches.popularity import Popularity
 from gateway_guard.standing import Standings
-from gateway_guard.subjects import CONTENT, hash_of
+from gateway_guard.subjects import TOLD_BY_TEXTS, hash_of
 
 _BYTES_A_STANDING = 1024
 _REVOKED_KEPT = 4096
@@ -32,7 +32,7 @@ class Memory:
         self.ages = InstantTable(sizes["ages"])
         self.first_uses = InstantTable(sizes["first_uses"])
         standings = max(64, sizes["standings"] // _BYTES_A_STANDING)
-        self.standings = Standings(standings, content=CONTENT)
+        self.standings = Standings(standings, content=TOLD_BY_TEXTS)
         self.popularity = Popularity()
         self.placed = Placed()
         self._first_at: dict[bytes, float] = {}

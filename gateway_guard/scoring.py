@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,11 +24,15 @@ _TWO_FAMILIES = "extraction_phrase"
 
 
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What each signal weighs, and how unlikely a violation is before anything was seen."""
+    """What each signal weighs, and how unlikely a violation is before anything was seen.
+
+    ``fitted`` is the table of what they were fitted on.
+    """
 
     version: int
     bias: float
     weights: dict[str, float]
+    fitted: dict[str, Any] = {}
 
 
 class Score(msgspec.Struct, frozen=True, gc=False):

@@ -46,12 +46,12 @@ class Standing:
 class Standings:
     """The standings of all subjects that have one, least recently changed first, bounded.
 
-    A subject that passes and never offended has none. ``by_content`` are those of templates that
-    only show once a text has been read.
+    A subject that passes and never offended has none. ``by_content`` are those of templates and
+    corpora that only show once a text has been read.
     """
 
-    def __init__(self, capacity: int, *, content: bytes = b"\0") -> None:
-        """Keep at most ``capacity`` standings; ids of content templates begin with ``content``."""
+    def __init__(self, capacity: int, *, content: bytes | tuple[bytes, ...] = b"\0") -> None:
+        """Keep at most ``capacity`` standings; ids told by texts begin with ``content``."""
         self._capacity = capacity
         self._content = content
         self._standings: OrderedDict[bytes, Standing] = OrderedDict()

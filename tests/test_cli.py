@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+from gateway_guard.arguments import extra
 from gateway_guard.cli import SUBCOMMANDS, log_to_stderr, main
-from gateway_guard.exceptions import ConfigurationError, extra
+from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.proxy import ProxyOptions, server
 from gateway_guard.proxy.server import Listen
 

@@ -107,7 +107,9 @@ def everything_in(directory: Path) -> bytes:
 def finish(guard: GuardMiddleware) -> None:
     """Have everything written that was answered."""
     guard.engine.flush(guard.guard.timeline.now())
-    guard.guard.stop()
+    guard.guard.background.stop()
+    if guard.ledger is not None:
+        guard.ledger.close()
 
 
 def rows_of(directory: Path) -> Iterator[tuple[Row, set[int]]]:
@@ -216,9 +218,8 @@ async def test_a_directory_that_cannot_be_written_loses_the_ledger_and_nothing_e
     (tmp_path / "identities").write_text("in the way", encoding="ascii")
     wire = await ask(guard, scope_of(), asking("Which animals live in the valleys?"))
     finish(guard)
-    assert guard.guard.ledger is not None
     assert wire.status == 200
-    assert guard.guard.ledger.gauges()["ledger_lost"] == 1
+    assert guard.instruments.gauges["ledger_lost"] == 1
     assert sum(counted(guard, "errors").values()) > 0
 
 

@@ -27,12 +27,17 @@ Span = tuple[int, int]
 WINDOW = 5
 """Words in a window."""
 MOST_SHINGLES = 32
+MOST_TERMS = 2
+_TERM_LETTERS = 6
+"""A spaced word of so many letters says what a text is about; function words are shorter."""
+_PAIR = 2
 MASK = (1 << 64) - 1
 _HALF = np.array(32, np.uint64)
 _CEILINGS = tuple(np.array(MASK >> halvings, np.uint64) for halvings in range(64))
 """Hashes up to the ceiling of index ``i`` are one in ``2**i``."""
 _ENOUGH = 2 * MOST_SHINGLES
 _TRUE = b"\1"
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 _ASCII = 0x80
 _WEIGHTLESS = 0xFF
@@ -119,6 +124,26 @@ class WindowHasher:
         chosen = _smallest(raw)
         # The low half of a product of odd numbers is weak; the order is that of the high half.
         return chosen ^ (chosen >> _HALF)
+
+    def terms(self, words: Words, span: Span, *, pairs: bool) -> list[int]:
+        """Return the ``MOST_TERMS`` smallest hashes of long words, or of ``pairs`` of characters.
+
+        A text without as many has fewer.
+        """
+        first, last = span
+        width = _PAIR if pairs else 1
+        offsets = words.offsets[first : last + 1]
+        sums = words.sums[first : last + 1]
+        if len(offsets) <= width:
+            return []
+        raw = (sums[width:] - sums[:-width]) * self._inverses.take(offsets[:-width])
+        if not pairs:
+            raw = raw[offsets[1:] - offsets[:-1] >= _TERM_LETTERS]
+        if len(raw) > MOST_TERMS:
+            raw = np.partition(raw, MOST_TERMS)[:MOST_TERMS]
+        # The order is that of the high half, so it says little by itself.
+        spread = raw * _SPREAD
+        return list(dict.fromkeys((spread ^ (spread >> _HALF)).tolist()))
 
     def _inside(self, words: Words, raw: Hashes, spans: Sequence[Span]) -> Hashes:
         """Return the windows inside the spans, and short spans as windows of their own."""

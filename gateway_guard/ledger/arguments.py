@@ -8,16 +8,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway_guard.exceptions import ConfigurationError, extra
+from gateway_guard.arguments import extra
+from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.ledger.heads import LedgerError
 from gateway_guard.ledger.verifying import said_of, verify
 from gateway_guard.settings import load_settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
-    AddParser = Callable[..., argparse.ArgumentParser]
+    from gateway_guard.arguments import AddParser
 
 _LEAST_PART: Final = 0.001
 _NEVER: Final = "9999"

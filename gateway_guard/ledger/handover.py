@@ -5,15 +5,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from gateway_guard.arguments import extra
 from gateway_guard.events import Answered
-from gateway_guard.exceptions import ConfigurationError, extra
+from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.ledger.served import Served
+from gateway_guard.memory import derived
 from gateway_guard.principal import SubjectKind
+from gateway_guard.settings import deployment_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway_guard.events import Fetched
+    from gateway_guard.events import Fetched, Taking
     from gateway_guard.exchange import AnswerText
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.ledger.served import Part
@@ -37,15 +40,6 @@ class Handover:
             self._offer(served, said, "answer")
         if text.reasoning:
             self._offer(served, text.reasoning, "reasoning")
-
-    def gauges(self) -> dict[str, float]:
-        """Return how far the writer is."""
-        writer = self.writer
-        return {
-            "ledger_waiting_chars": float(writer.waiting_chars),
-            "ledger_written": float(writer.written),
-            "ledger_lost": float(writer.lost),
-        }
 
     def close(self) -> None:
         """Have everything written."""
@@ -74,11 +68,11 @@ class Handover:
 
 def open_ledger(
     settings: Settings,
-    key: bytes,
+    takers: list[Taking],
     instruments: Instrumentation,
     clock: Callable[[], float],
 ) -> Handover | None:
-    """Return what takes the texts of answers, ``None`` where there is no ledger.
+    """Have what takes the texts of answers join the takers; ``None`` where there is no ledger.
 
     Raises:
         ConfigurationError: what a ledger needs is not installed, or its directory cannot be used.
@@ -88,6 +82,7 @@ def open_ledger(
         return None
     with extra("ledger", "GATEWAY_GUARD_LEDGER"):
         writing = import_module("gateway_guard.ledger.writer")
+    key = derived(deployment_secret(settings), b"ledger")
     options = writing.Options.of(settings)
     try:
         writer = writing.LedgerWriter(settings.ledger, key, options, instruments, clock=clock)
@@ -95,7 +90,9 @@ def open_ledger(
         message = f"{settings.ledger} cannot be written: {error.strerror}"
         hint = "make GATEWAY_GUARD_LEDGER a directory that this process may write"
         raise ConfigurationError(message, hint=hint) from None
-    return Handover(cast("LedgerWriter", writer), clock)
+    handover = Handover(cast("LedgerWriter", writer), clock)
+    takers.append(handover.take)
+    return handover
 
 
 def _first(ticket: Ticket, kind: SubjectKind) -> bytes | None:

@@ -86,6 +86,7 @@ class LedgerWriter:
         self._flush_at = self._maintain_at = 0.0
         self.written = 0
         self.lost = 0
+        self._tell()
 
     @property
     def waiting_chars(self) -> int:
@@ -161,6 +162,14 @@ class LedgerWriter:
         if contained.failed:
             self.lost += count
             self._entries = Entries(self._directory, self._winnower, self._clock())
+        self._tell()
+
+    def _tell(self) -> None:
+        """Have the gauges say how far this is."""
+        gauges = self._instruments.gauges
+        gauges["ledger_waiting_chars"] = float(self.waiting_chars)
+        gauges["ledger_written"] = float(self.written)
+        gauges["ledger_lost"] = float(self.lost)
 
     def _maintain(self) -> None:
         self._maintain_at = time.monotonic() + _MAINTENANCE_SECONDS

@@ -130,6 +130,11 @@ def _parse_network(entry: str) -> Network | str:
     return network
 
 
+def _parse_paths(value: object) -> tuple[Path, ...]:
+    """Return the paths of files."""
+    return tuple(Path(entry) for entry in parse_list(value))
+
+
 def _parse_jitter(value: object) -> float:
     """Return a share; switches are understood too."""
     text = str(value).strip().lower()
@@ -217,6 +222,11 @@ Networks = Annotated[
     tuple[Network | str, ...],
     BeforeValidator(_parse_networks),
     Kind("comma list", "write it like 10.0.0.0/8,fd00::/8,unix", _join),
+]
+Paths = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(_parse_paths),
+    Kind("comma list", "write it like /etc/guard/one.corpus,/etc/guard/other.corpus", _join),
 ]
 Rates = Annotated[
     tuple[float, float, float],

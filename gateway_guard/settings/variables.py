@@ -22,6 +22,7 @@ from gateway_guard.settings.fields import (
     KeySources,
     Networks,
     Number,
+    Paths,
     PositiveDuration,
     Rates,
     Run,
@@ -72,6 +73,14 @@ class Settings(BaseSettings):
     )
     policy: Path | None = Field(
         default=None, description="TOML file with entitlements, names and terms"
+    )
+    model: Path | None = Field(
+        default=None,
+        description="folder with an own model, which replaces the one that ships: what people ask, "
+        "public pools of questions, weights",
+    )
+    corpora: Paths = Field(
+        default=(), description="files with further pools of questions, built with the model's seed"
     )
     policy_check_seconds: PositiveDuration = Field(
         default=parse_duration("2s"), description="how often to look whether the policy has changed"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway_guard.signals.access import logit_access
+from gateway_guard.signals.access import logit_access, multi_sampling
+from gateway_guard.signals.distribution import corpus_overlap, population_shift
 from gateway_guard.signals.elicitation import (
     extraction_phrase,
     reasoning_elicitation,
@@ -11,7 +12,7 @@ from gateway_guard.signals.elicitation import (
 from gateway_guard.signals.pacing import closed_loop
 from gateway_guard.signals.template import skeleton_novelty, template_concentration
 from gateway_guard.signals.view import Evidence, Signal, View
-from gateway_guard.signals.yields import budget_saturation, teacher_yield
+from gateway_guard.signals.yields import budget_saturation, reasoning_served, teacher_yield
 
 __all__ = ["SIGNALS", "Evidence", "Signal", "View"]
 
@@ -20,9 +21,13 @@ SIGNALS: tuple[Signal, ...] = (
     template_concentration,
     teacher_yield,
     budget_saturation,
+    reasoning_served,
     reasoning_elicitation,
     synthesis_elicitation,
     extraction_phrase,
     logit_access,
+    multi_sampling,
     closed_loop,
+    population_shift,
+    corpus_overlap,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway_guard.profile import Slot
-from gateway_guard.signals.view import Evidence, View, ramp
+from gateway_guard.signals.answers import original, varied
+from gateway_guard.signals.view import Evidence, View, length, ramp
 
 _FAMILY = "yield"
 
@@ -17,8 +18,8 @@ def teacher_yield(view: View) -> Evidence | None:
     if answered < view.minimum:
         return None
     mean = view.sums[Slot.YIELD] / (answered + 2.0)
-    value = ramp(mean * view.share(Slot.SINGLE), 0.03, 0.3)
-    detail = f"answers of about {_length(view):.0f} letters, yield {mean:.2f} a question"
+    value = ramp(mean * view.share(Slot.SINGLE), 0.03, 0.3) * original(view) * varied(view)
+    detail = f"answers of about {length(view):.0f} letters, yield {mean:.2f} a question"
     return Evidence("teacher_yield", _FAMILY, value, detail)
 
 
@@ -32,11 +33,17 @@ def budget_saturation(view: View) -> Evidence | None:
     ceiling, thinking = view.share(Slot.CEILING), view.share(Slot.THINKING)
     value = ramp(max(ceiling, thinking), 0.1, 0.8)
     if view.sums[Slot.ANSWERED] >= view.minimum:
-        value *= ramp(_length(view), 20.0, 80.0)
+        value *= ramp(length(view), 20.0, 80.0) * original(view) * varied(view)
     detail = f"output budget at the ceiling in {ceiling:.0%}, thinking budget in {thinking:.0%}"
     return Evidence("budget_saturation", _FAMILY, value, detail)
 
 
-def _length(view: View) -> float:
-    """Return the geometric mean of the answers' lengths, in Latin-letter equivalents."""
-    return float(2.0 ** (view.sums[Slot.ANSWER_LOG] / view.sums[Slot.ANSWERED]))
+def reasoning_served(view: View) -> Evidence | None:
+    """Speak when the reasoning is served along with long answers that nobody replies to."""
+    answered = view.sums[Slot.ANSWERED]
+    if answered < view.minimum:
+        return None
+    served, single = view.sums[Slot.REASONED] / (answered + 2.0), view.share(Slot.SINGLE)
+    value = ramp(served, 0.3, 0.8) * ramp(length(view), 500.0, 4000.0) * single * varied(view)
+    detail = f"reasoning served with {served:.0%} of answers of about {length(view):.0f} letters"
+    return Evidence("reasoning_served", _FAMILY, value, detail)
