@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from gateway_guard import pending
 from gateway_guard.awaited import Awaited
+from gateway_guard.comparison import compare_fetched
 from gateway_guard.events import (
     Admission,
     Answered,
@@ -21,7 +21,6 @@ from gateway_guard.events import (
     Drop,
     Event,
     Fetched,
-    compare,
     is_late,
 )
 from gateway_guard.instrumentation import Contained
@@ -94,9 +93,12 @@ class Backlog:
         """Have answers that were fetched counted with the exchanges that they belong to."""
         self._events.append(Fetched(fetch, now.steady))
 
-    def dropped(self, ticket: Ticket, slot: Slot | None) -> None:
-        """Have an exchange forgotten; ``slot`` is where the key's row counts it."""
-        self._events.append(Drop(ticket, slot))
+    def dropped(self, ticket: Ticket, slot: Slot | None, *, declined: bool = False) -> None:
+        """Have an exchange forgotten; ``slot`` is where the key's row counts it.
+
+        What was ``declined`` is remembered for a while.
+        """
+        self._events.append(Drop(ticket, slot, declined=declined))
         self._events += [Drop(other, None) for other in ticket.others]
 
     def work_off(self, now: Instant) -> list[Ticket]:
@@ -161,11 +163,8 @@ class Backlog:
 
     def _compare(self, event: Fetched, item: Contribution) -> None:
         """Note how the only answer that was fetched was made of what was asked."""
-        reply, answer = event.reply, item.answer
-        if reply is not None and answer is not None and len(event.found) == 1:
-            longer = answer.output_chars > item.features.chars
-            reply = msgspec.structs.replace(reply, longer=longer)
-            compare(item, reply, self._opening.reader)
+        if event.reply is not None and len(event.found) == 1:
+            compare_fetched(item, event.reply, self._opening.reader)
 
     def _read(self, admitted: list[Ticket]) -> None:
         """Read texts together; should that fail, one by one, so that only the one is lost."""

@@ -59,17 +59,7 @@ _MEASURED = np.dtype(
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
 
 
-_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
-_DECLINED = frozenset(
-    {"content_filter", "content_filtered", "refusal", "safety", "prohibited_content", "blocklist"}
-    | {"spii", "recitation", "guardrail_intervened", "error_toxic"}
-)
-_LABELS = len(profile.LABEL_PLACES)
-_NO_LABEL = (0.0,) * _LABELS
-_LABELLED = tuple(
-    tuple(float(place == label) for place in range(_LABELS)) for label in range(_LABELS)
-)
-_UNSEEN = (0.0,) * (7 + _LABELS)
+_UNSEEN = (0.0,) * (7 + len(profile.LABEL_PLACES))
 _TERMS_PAD = (0, 0)
 _WRAPPER_WEIGHT = 0.4
 # The constant part of a text asks too, but not for something new each time.
@@ -225,7 +215,7 @@ def _measure(item: Contribution) -> bytes:
     return _PACKED.pack(
         *_request_values(item),
         *_answer_values(item),
-        *_model_values(features),
+        *(len(features.train) > 0, features.test, len(features.direction) > 0),
         measures.latin_letters(features.new_chars, unspaced),
         measures.latin_letters(features.constant_chars, unspaced),
         item.single,
@@ -266,25 +256,18 @@ def _answer_values(item: Contribution) -> tuple[float, ...]:
     if answer is None:
         return _UNSEEN
     length = measures.answer_length(answer, item.sampling, item.features.unspaced)
-    finish = "" if answer.finish is None else answer.finish.lower()
     return (
-        *(1.0, measures.log2_1p(length), answer.reasoning_chars > 0, finish in _TRUNCATED),
+        *(1.0, measures.log2_1p(length), answer.reasoning_chars > 0, measures.truncated(answer)),
         *measures.containment(*item.contained),
-        item.declined or finish in _DECLINED,
-        *_label(answer, item.sampling),
+        is_declined(item),
+        *measures.label(answer, item.sampling),
     )
 
 
-def _label(answer: Answer, sampling: Sampling) -> tuple[float, ...]:
-    """Return 1 in the place that the one visible answer has among the labels."""
-    if not answer.digests or not answer.output_chars or answer.tool_calls or sampling.answers > 1:
-        return _NO_LABEL
-    return _LABELLED[answer.digests[0][0] % _LABELS]
-
-
-def _model_values(features: Features) -> tuple[float, ...]:
-    """Return what the model says of the caller's own words."""
-    return len(features.train) > 0, features.test, len(features.direction) > 0
+def is_declined(item: Contribution) -> bool:
+    """Tell whether an answer was seen that declines: by its words, or held back by the upstream."""
+    answer = item.answer
+    return answer is not None and (item.declined or measures.held_back(answer))
 
 
 def _fill_relative(

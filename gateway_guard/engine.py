@@ -159,7 +159,7 @@ class Engine:
                 self.memory.revoked[ticket.key.id] = True
             self._drop(ticket, None)
         else:
-            self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED, "forbidden")
+            self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED, outcome)
 
     def fetched(self, fetch: Fetch, now: Instant) -> None:
         """Count the answers that a request has fetched, be it to this or to an earlier question."""
@@ -279,11 +279,11 @@ class Engine:
         shown = described(decision, self._policy().name_of(decision.key_id)) | fields
         self.instruments.seldom("info", event, (decision.subject_id, decision.action), **shown)
 
-    def _drop(self, ticket: Ticket, slot: Slot | None, label: str = "unauthorised") -> None:
+    def _drop(self, ticket: Ticket, slot: Slot | None, outcome: Outcome | None = None) -> None:
         """Close a pending record that taught nothing; ``slot`` is where the key's row counts it."""
         self._pending.close(ticket)
-        self._backlog.dropped(ticket, slot)
-        label = slot.name.lower() if slot else label
+        self._backlog.dropped(ticket, slot, declined=outcome is not None and outcome.declined)
+        label = slot.name.lower() if slot else "forbidden" if outcome else "unauthorised"
         self.instruments.count("exchanges", label, ticket.count)
 
 

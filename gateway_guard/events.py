@@ -9,23 +9,21 @@ import msgspec
 
 from gateway_guard import pending
 from gateway_guard.awaited import found_in, seen_of
+from gateway_guard.comparison import compare, reply_of, reply_to
+from gateway_guard.contribution import is_declined
 from gateway_guard.principal import SubjectKind
+from gateway_guard.profile import Slot
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch, Found
-    from gateway_guard.contribution import Contribution
     from gateway_guard.exchange import Answer, AnswerText, Hear, Outcome
     from gateway_guard.features import FeatureReader, Reply
     from gateway_guard.history import History
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
     from gateway_guard.pending import Ticket
-    from gateway_guard.profile import Slot
     from gateway_guard.timeline import Instant
 
-
-_LEAST_CHARS = 90
-"""Shorter answers are not compared with what was asked: they yield nothing."""
 
 Hearing = Callable[[bytes, "AnswerText"], None]
 """Takes a key and the text of an answer that was served to it, of which it keeps nothing."""
@@ -68,8 +66,10 @@ class Admission(OfExchange):
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """Hold it in its subjects."""
-        del memory
         opening.hold(self.ticket)
+        item = self.ticket.contribution
+        if item is not None:
+            item.reworded = memory.declined.resembles(item.key_hash, item.features)
 
 
 class Answers:
@@ -125,7 +125,7 @@ class Answered(OfExchange):
         self.name = _name_of(answer)
         for text in texts:
             taking(self, text)
-            self._reply = _reply_of(self.ticket, text, reader)
+            self._reply = reply_of(self.ticket, text, reader)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Remember what was shown and served."""
@@ -152,6 +152,8 @@ class Answered(OfExchange):
                 item.answer = self.answer
             if self._reply is not None:
                 compare(item, self._reply, opening.reader)
+            note = memory.declined.note if is_declined(item) else memory.declined.served
+            note(item.key_hash, item.features)
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
         if self._adds():
             self._put(memory)
@@ -200,7 +202,7 @@ class Fetched(Event):
         self.name = _name_of(self._answer) or self.fetch.name
         for text in texts:
             taking(self, text)
-            self.reply = reader.read_reply(text.visible[0]) if text.visible else None
+            self.reply = reply_to(text, reader)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Find what the key had not been served before."""
@@ -211,11 +213,12 @@ class Fetched(Event):
 class Drop(OfExchange):
     """An exchange taught nothing."""
 
-    __slots__ = ("_slot",)
+    __slots__ = ("_declined", "_slot")
 
-    def __init__(self, ticket: Ticket, slot: Slot | None) -> None:
+    def __init__(self, ticket: Ticket, slot: Slot | None, *, declined: bool = False) -> None:
         super().__init__(ticket)
         self._slot = slot
+        self._declined = declined
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """End it, and forget subjects that nothing else has shown."""
@@ -225,6 +228,12 @@ class Drop(OfExchange):
         _forget(ticket, memory)
         if self._slot is not None:
             memory.subjects.count(ticket.key, self._slot)
+        item = ticket.contribution
+        if self._declined and item is not None:
+            memory.declined.note(item.key_hash, item.features)
+            memory.subjects.count(ticket.key, Slot.DECLINED)
+            if item.reworded:
+                memory.subjects.count(ticket.key, Slot.REWORDED)
 
 
 def _forget(ticket: Ticket, memory: Memory) -> None:
@@ -246,33 +255,6 @@ def is_late(event: Event) -> TypeGuard[Answered | Fetched]:
     if isinstance(event, Answered):
         return event.awaited is not None
     return isinstance(event, Fetched) and bool(event.found)
-
-
-def compare(item: Contribution, reply: Reply, reader: FeatureReader) -> None:
-    """Note how an answer was made of what was asked."""
-    item.contained = reader.contained(item.features, reply)
-    item.declined = reply.declined
-
-
-def _reply_of(ticket: Ticket, text: AnswerText, reader: FeatureReader) -> Reply | None:
-    """Return an answer in numbers, as far as it matters how it was made of what was asked.
-
-    What is longer than the request is not contained in it, and nobody minds where a word is from.
-    """
-    if not ticket.weight or ticket.deferred or not text.visible:
-        return None
-    said = text.visible[0]
-    longer = len(said) > _chars_asked(ticket)
-    if longer or len(said) < _LEAST_CHARS:
-        return reader.pass_over(said, longer=longer)
-    return reader.read_reply(said)
-
-
-def _chars_asked(ticket: Ticket) -> int:
-    exchange, item = ticket.exchange, ticket.contribution
-    if item is not None:
-        return item.features.chars
-    return 0 if exchange is None else sum([len(turn.text) for turn in exchange.turns])
 
 
 def _remember(answer: Answer, ticket: Ticket, history: History, at: float) -> None:

@@ -146,7 +146,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     ``status`` is the upstream's status code, ``None`` when no response started. ``completed`` is
     false when the client left, the upstream raised or the stream was cut. Where the answer is still
     to be read, ``unread`` returns it, once, and tells what it says; of one that was read already,
-    ``texts`` wait to be heard.
+    ``texts`` wait to be heard. ``declined`` says that an error told of a policy for contents.
     """
 
     status: int | None
@@ -154,6 +154,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     answer: Answer | None = None
     unread: Callable[[Hear | None], Answer | None] | None = None
     texts: tuple[AnswerText, ...] = ()
+    declined: bool = False
 
     def read(self, hear: Hear | None = None) -> Answer | None:
         """Return what was seen of the answer, and have ``hear`` told its text; may be called once.

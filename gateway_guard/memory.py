@@ -7,6 +7,7 @@ from hashlib import blake2b
 from cachetools import LRUCache
 
 from gateway_guard.admission import SubjectTable
+from gateway_guard.declined import Declined
 from gateway_guard.history import History
 from gateway_guard.placed import Placed
 from gateway_guard.sketches.compact import InstantTable
@@ -35,6 +36,7 @@ class Memory:
         self.standings = Standings(standings, content=TOLD_BY_TEXTS)
         self.popularity = Popularity()
         self.placed = Placed()
+        self.declined = Declined()
         self._first_at: dict[bytes, float] = {}
         self.revoked: LRUCache[bytes, bool] = LRUCache(_REVOKED_KEPT)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gateway_guard.dialects import decoder_for
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
     from gateway_guard.dialects.base import Dialect, ResponseReader
     from gateway_guard.dialects.encoding import Decoder
 
-_OK, _REDIRECT = 200, 300
+_OK, _REDIRECT, _BAD_REQUEST = 200, 300, 400
+_MOST_ERROR_BYTES = 2**12
+_POLICY = re.compile(
+    rb"content[_ -]?(?:filter|policy|management|moderation)|responsibleaipolicy"
+    rb"|safety[_ -]?violation|datainspectionfailed|prompt[_ -]?(?:blocked|shield)",
+    re.IGNORECASE,
+)
+"""What errors of OpenAI, Azure, Anthropic and others say where a policy for contents forbids it."""
 _CHARS_A_BYTE = 3  # of JSON or events in an encoding that nothing here decodes, about
 _MOST_PUT_OFF_BYTES = 2**16
 MOST_HEARD_CHARS = 2**20
@@ -28,6 +36,7 @@ class Observation:
     __slots__ = (
         "_decoder",
         "_dialect",
+        "_error",
         "_key",
         "_reader",
         "_undecoded_bytes",
@@ -42,6 +51,7 @@ class Observation:
         self._decoder: Decoder | None = None
         self._reader: ResponseReader | None = None
         self._undecoded_bytes = 0
+        self._error: bytes | None = None
         self.status: int | None = None
         self.completed = False
 
@@ -49,6 +59,7 @@ class Observation:
         """Take note of the status and choose a reader by the headers."""
         self.status = status
         if not _OK <= status < _REDIRECT:
+            self._error = b"" if status == _BAD_REQUEST else None
             return
         encoding, kind = b"", b""
         for name, value in headers:
@@ -65,7 +76,9 @@ class Observation:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body as they are on the wire."""
-        if self._reader is None or self._decoder is None:
+        if self._error is not None:
+            self._error += chunk[: max(0, _MOST_ERROR_BYTES - len(self._error))]
+        elif self._reader is None or self._decoder is None:
             self._undecoded_bytes += len(chunk)
         elif chunk:
             self._reader.feed(self._decoder.decode(chunk))
@@ -86,4 +99,5 @@ class Observation:
             answer = reader.finish(lambda text: texts.append(text.ends(MOST_HEARD_CHARS)))
         elif self.status is not None and _OK <= self.status < _REDIRECT:
             answer = Answer(output_chars=_CHARS_A_BYTE * self._undecoded_bytes)
-        return Outcome(self.status, self.completed, answer, unread, tuple(texts))
+        declined = self._error is not None and _POLICY.search(self._error) is not None
+        return Outcome(self.status, self.completed, answer, unread, tuple(texts), declined)

@@ -89,13 +89,8 @@ class Cardinality(IntEnum):
 
 
 VALUE_SETS = (
-    Cardinality.BODIES,
-    Cardinality.NETWORKS_AND_CLIENTS,
-    Cardinality.NETWORKS_AND_CLIENTS,
-    Cardinality.KEYS,
-    Cardinality.YOUNG_KEYS,
-    Cardinality.TERMS,
-    Cardinality.TERMS,
+    *(Cardinality.BODIES, Cardinality.NETWORKS_AND_CLIENTS, Cardinality.NETWORKS_AND_CLIENTS),
+    *(Cardinality.KEYS, Cardinality.YOUNG_KEYS, Cardinality.TERMS, Cardinality.TERMS),
 )
 """The sets of an exchange's values: body, network, client, key, young key, two terms."""
 

@@ -17,7 +17,7 @@ from gateway_guard.settings import parse_duration
 from gateway_guard.timeline import Instant
 from tests.driving import START_AT, Caller, Driver, Play, of_turns
 from tests.peopled import PEOPLE, TEST_ITEMS, TRAIN_ITEMS
-from tests.traffic import answer, prose, sentence
+from tests.traffic import answer, prose, rare, sentence
 from tests.voices import SPEAKS, said
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from gateway_guard.enforcement import Decision
 
-_SLOT = re.compile(r"\{(prose|words|number|pick|train|test) ?([^}]*)\}")
+_SLOT = re.compile(r"\{(prose|words|rare|number|pick|train|test) ?([^}]*)\}")
 _COPY = re.compile(r"\{copy (\d+)\}")
 _BLOCKED_SECONDS = 300.0
 _POOLS = {"train": TRAIN_ITEMS, "test": TEST_ITEMS}
@@ -54,13 +54,14 @@ class Expected(msgspec.Struct, forbid_unknown_fields=True):
 class Stream(msgspec.Struct, forbid_unknown_fields=True):
     """Requests of one kind, by the texts that they are made of.
 
-    Slots are filled anew each time: ``{prose 200}`` characters, ``{words 8}``, ``{number 99}``,
-    ``{pick a|b}``, ``{train}`` and ``{test}`` for items of public pools. Without ``workers``
-    requests, or conversations of several ``turns``, come when they like, ``every`` so often;
-    workers each wait for their answer, and then so long. Keys are taken in turn; they are those of
-    the stream ``owner``, if it is named. Answers are made up at the length ``answer``, unless
-    ``says`` has their text, in which ``{copy 300}`` stands for characters out of the system text
-    and the question.
+    Slots are filled anew each time: ``{prose 200}`` characters, ``{words 8}``, ``{rare 8}`` words
+    out of many thousands, ``{number 99}``, ``{pick a|b}``, ``{train}`` and ``{test}`` for items of
+    public pools. Without ``workers`` requests, or conversations of several ``turns``, come when
+    they like, ``every`` so often; workers each wait for their answer, and then so long. Keys are
+    taken in turn; they are those of the stream ``owner``, if it is named. Answers are made up at
+    the length ``answer``, unless ``says`` has their text, in which ``{copy 300}`` stands for
+    characters out of the system text and the question; a share of them is declined, if it
+    ``declines``. Questions come from one of ``networks`` in turn.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Stream(msgspec.Struct, forbid_unknown_fields=True):
     systems: list[str] = []
     answer: tuple[int, int] = (100, 400)
     says: str = ""
+    declines: float = 0.0
     reasoning: int = 0
     seconds: float = 6.0
     sampling: dict[str, Any] = {}
@@ -82,6 +84,7 @@ class Stream(msgspec.Struct, forbid_unknown_fields=True):
     users: int = 0
     owner: str | None = None
     network: str | None = None
+    networks: int = 0
     organisation: str | None = None
     begins: str = "0s"
     every: str = "30s"
@@ -128,8 +131,10 @@ class Stage:
     def caller(self, stream: Stream, number: int) -> Caller:
         """Return one of the keys of a stream."""
         name = f"{stream.owner or stream.name} {number % stream.keys}"
-        network = stream.network or name
-        return Caller(name, network, f"{stream.name} client", organisation=stream.organisation)
+        network, client = stream.network or name, f"{stream.name} client"
+        if stream.networks:
+            network = client = f"{stream.name} {number % stream.networks}"
+        return Caller(name, network, client, organisation=stream.organisation)
 
     def _schedule(self, at: float, process: Generator[float]) -> None:
         heappush(self._due, (at, next(self._number), process))
@@ -215,6 +220,8 @@ class Stage:
 
     def _answered(self, stream: Stream, turns: list[Turn]) -> str:
         rng = self._rng
+        if stream.declines and rng.random() < stream.declines:
+            return "I'm sorry, but I can't help with that."
         if not stream.says:
             return f"{sentence(rng, 5)} {answer(rng, *stream.answer)}"
         asked = "\n".join(turn.text for turn in turns)
@@ -234,6 +241,8 @@ def filled(text: str, rng: Random) -> str:
         kind, given = str(slot[1]), str(slot[2])
         if kind == "pick":
             return rng.choice(given.split("|"))
+        if kind == "rare":
+            return " ".join(rare(rng) for _ in range(int(given)))
         if kind in _POOLS:
             return rng.choice(_POOLS[kind])
         if kind == "number":

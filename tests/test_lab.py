@@ -16,20 +16,19 @@ from gateway_guard.lab.evaluation import Setting, evaluate, fitter_of, leaving_o
 from gateway_guard.lab.laws import Laws
 from gateway_guard.lab.material import Material, name_of, read_material
 from gateway_guard.lab.page import page
-from gateway_guard.lab.stage import Stage
+from gateway_guard.lab.stage import RETRIES, Stage
 from gateway_guard.scoring import SHIPPED, load_weights
 from tests.lab_folder import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
 
-    from gateway_guard.enforcement import Decision
     from gateway_guard.exchange import Exchange
     from gateway_guard.lab.asks import Ask
     from gateway_guard.lab.lives import Life
     from gateway_guard.lab.report import Report
-    from gateway_guard.lab.stage import Caller
+    from gateway_guard.lab.stage import Caller, Heard
 
     Judged = tuple[Report, dict[str, list[Life]]]
 
@@ -109,11 +108,11 @@ class Witness(Stage):
         self.seen: list[tuple[float, Exchange, int]] = []
 
     def exchange(
-        self, caller: Caller, ask: Ask, heard: Callable[[Decision], None] | None = None
+        self, caller: Caller, ask: Ask, heard: Heard | None = None, *, retries: int = RETRIES
     ) -> Generator[float, None, bool]:
         """Keep a request, then send it."""
         self.seen.append((self.elapsed_seconds, ask.exchange, ask.answer.output_chars))
-        return super().exchange(caller, ask, heard)
+        return super().exchange(caller, ask, heard, retries=retries)
 
 
 def by_law(material: Material, part: Part) -> list[tuple[float, Exchange, int]]:

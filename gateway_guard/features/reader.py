@@ -131,7 +131,7 @@ class FeatureReader:
             body = draft.found.body
             draft.body_hash = self._body_hash(body, draft.reading)
             draft.items = 1 if body is None else _items(draft.reading)
-            draft.terms = () if body is None else self._terms(draft.reading)
+            draft.terms = () if body is None else self._terms(draft.reading, draft.body_hash)
         seeded = self._seeded.read([(draft.texts, draft.reading) for draft in drafts])
         for draft, of_draft in zip(drafts, seeded, strict=True):
             draft.seeded = of_draft
@@ -192,9 +192,9 @@ class FeatureReader:
     def _read(self, texts: Sequence[Text], budget: int) -> Reading:
         return read_texts(texts, self._hasher, budget=budget, seed=self._seeds.place)
 
-    def _terms(self, reading: Reading) -> tuple[int, ...]:
+    def _terms(self, reading: Reading, lot: int) -> tuple[int, ...]:
         pairs = not reading.spaced and reading.unspaced >= _UNSPACED_SHARE
-        return tuple(self._hasher.terms(reading.words, reading.span(0), pairs=pairs))
+        return self._hasher.terms(reading.words, reading.span(0), lot, pairs=pairs)
 
     def _body_hash(self, body: Text | None, reading: Reading) -> int:
         """Return what identifies the newest user text; one too long counts as it was spelled."""

@@ -14,7 +14,7 @@ from gateway_guard.model.corpus import CEILING, Shelf
 from gateway_guard.model.words import PADDING, WINDOW, Hashing, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gateway_guard.features.reading import Reading
     from gateway_guard.features.survey import Text
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from gateway_guard.model import Corpus, Model
     from gateway_guard.model.words import Hashes, Positions, Words
 
-MOST_WORDS: Final = 512
-"""Words of one exchange that are compared with corpora: the first and the last ones."""
+MOST_WORDS: Final = 320
+"""Words of one exchange that are looked at: of a longer text the first and the last ones."""
 PROJECTED_WORDS: Final = 64
 """So many of them, evenly spread, say how far it is from the population."""
 
@@ -102,26 +102,22 @@ class SeededReader:
         gathered = _gather(exchanges)
         if gathered is None or len(gathered.words) < WINDOW:
             return [np.zeros(0, np.uint64)] * len(exchanges)
-        hashes, owners = self._windows(gathered)
-        bounds = owners.searchsorted(np.arange(1, len(exchanges)))
-        return np.split(hashes, bounds)
+        hashes, ends = self._windows(gathered)
+        return np.split(hashes, ends[:-1])
 
     def _windows(self, gathered: _Gathered) -> tuple[Hashes, Positions]:
-        """Return all hashes under ``CEILING``, and whose each is."""
+        """Return all hashes under ``CEILING``, and where those of each exchange end."""
         hashes = self._hashing.windows(gathered.words)
         low = hashes < CEILING
         for end in gathered.ends[:-1]:  # no window reaches into the next stretch
             low[max(0, end - WINDOW + 1) : end] = False
         places = low.nonzero()[0]
-        owners = np.array(gathered.counts).cumsum().searchsorted(places, "right")
-        return hashes[places], owners
+        return hashes.take(places), places.searchsorted(np.array(gathered.counts).cumsum())
 
     def _matched(self, gathered: _Gathered) -> dict[int, list[Corpus]]:
         """Return the corpora that the exchanges are from, of those that are from any."""
-        hashes, owners = self._windows(gathered)
-        looked_at = np.bincount(owners, minlength=len(gathered.counts))
         found: dict[int, list[Corpus]] = {}
-        for corpus, number in self._shelf.matches(hashes, owners, looked_at):
+        for corpus, number in self._shelf.matches(*self._windows(gathered)):
             found.setdefault(number, []).append(corpus)
         return found
 
@@ -165,14 +161,24 @@ def _gather(exchanges: Sequence[tuple[Sequence[Text], Reading]]) -> _Gathered | 
         counts.append(total - before)
     if not total:
         return None
-    places = np.concatenate(starts)
-    places += np.array(shifts).repeat(sizes)
-    fetched = fetch(b"".join((*chunks, PADDING)), places, np.concatenate(lengths))
+    if len(starts) == 1:
+        fetched = fetch(chunks[0] + PADDING, starts[0] + shifts[0], lengths[0])
+    else:
+        places = np.concatenate(starts)
+        places += np.array(shifts).repeat(sizes)
+        fetched = fetch(b"".join((*chunks, PADDING)), places, np.concatenate(lengths))
     return _Gathered(fetched, counts, ends)
 
 
-def _stretches(texts: Sequence[Text], reading: Reading) -> Iterator[Span]:
-    """Yield the stretches of an exchange's own words, ``MOST_WORDS`` at most, newest text first."""
+def _stretches(texts: Sequence[Text], reading: Reading) -> Iterable[Span]:
+    """Return where an exchange's own words stand, ``MOST_WORDS`` at most, newest text first."""
+    count = reading.words.count
+    if len(texts) == len(reading.pieces[0]) == 1 and 0 < count <= MOST_WORDS:
+        return (reading.pieces[0][0].span,)
+    return _cut(texts, reading)
+
+
+def _cut(texts: Sequence[Text], reading: Reading) -> Iterator[Span]:
     left = MOST_WORDS
     for text, pieces in zip(texts, reading.pieces, strict=True):
         if not _is_own(text):

@@ -37,7 +37,7 @@ _CEILINGS = tuple(np.array(MASK >> halvings, np.uint64) for halvings in range(64
 """Hashes up to the ceiling of index ``i`` are one in ``2**i``."""
 _ENOUGH = 2 * MOST_SHINGLES
 _TRUE = b"\1"
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_SPREAD = 0x9E3779B97F4A7C15
 
 _ASCII = 0x80
 _WEIGHTLESS = 0xFF
@@ -125,25 +125,28 @@ class WindowHasher:
         # The low half of a product of odd numbers is weak; the order is that of the high half.
         return chosen ^ (chosen >> _HALF)
 
-    def terms(self, words: Words, span: Span, *, pairs: bool) -> list[int]:
-        """Return the ``MOST_TERMS`` smallest hashes of long words, or of ``pairs`` of characters.
+    def terms(self, words: Words, span: Span, lot: int, *, pairs: bool) -> tuple[int, ...]:
+        """Return the hashes of ``MOST_TERMS`` long words, or ``pairs`` of characters, or of none.
 
-        A text without as many has fewer.
+        Which ones is as good as random: it depends on ``lot``, 64 bits.
         """
         first, last = span
         width = _PAIR if pairs else 1
-        offsets = words.offsets[first : last + 1]
-        sums = words.sums[first : last + 1]
-        if len(offsets) <= width:
-            return []
-        raw = (sums[width:] - sums[:-width]) * self._inverses.take(offsets[:-width])
-        if not pairs:
-            raw = raw[offsets[1:] - offsets[:-1] >= _TERM_LETTERS]
-        if len(raw) > MOST_TERMS:
-            raw = np.partition(raw, MOST_TERMS)[:MOST_TERMS]
-        # The order is that of the high half, so it says little by itself.
-        spread = raw * _SPREAD
-        return list(dict.fromkeys((spread ^ (spread >> _HALF)).tolist()))
+        before = words.offsets[first : last + 1 - width]
+        if not len(before):
+            return ()
+        long = (words.offsets[first + width : last + 1] - before >= _TERM_LETTERS).nonzero()[0]
+        count = len(long)
+        if not count:
+            return ()
+        chosen = (long.item(lot % count), long.item((lot >> 32) % count))
+        return tuple([self._term(words, first + place, width) for place in dict.fromkeys(chosen)])
+
+    def _term(self, words: Words, word: int, width: int) -> int:
+        """Return the hash of one word or a few; in each of its bits something of all."""
+        total = words.sums.item(word + width) - words.sums.item(word)
+        spread = total * self._inverses.item(words.offsets.item(word)) * _SPREAD & MASK
+        return spread ^ (spread >> 32)
 
     def _inside(self, words: Words, raw: Hashes, spans: Sequence[Span]) -> Hashes:
         """Return the windows inside the spans, and short spans as windows of their own."""

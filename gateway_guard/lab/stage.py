@@ -46,7 +46,8 @@ DIGEST_KEY: Final = derived(SECRET, b"history")
 START_AT: Final = 1_900_000_000.0
 PATH: Final = "/v1/chat/completions"
 _FLUSH_SECONDS: Final = 30.0
-_RETRIES: Final = 2
+RETRIES: Final = 2
+_NEXT_SECONDS: Final = 1.0
 _BLOCKED_SECONDS: Final = 300.0
 _IDS: Final = SubjectIds(SECRET)
 
@@ -96,6 +97,8 @@ def caller(
 class Stage:
     """One engine, its clock, and the processes before it."""
 
+    _stepped = 0.0  # seconds by which the wall clock was set ahead
+
     def __init__(
         self,
         weights: Weights,
@@ -120,8 +123,7 @@ class Stage:
             observations=[] if observe else None,
         )
         self.engine.rules = msgspec.structs.replace(rules, assessment=self.judge)
-        self.lives: list[Life] = []
-        self._joined: set[Life] = set()
+        self._lives: dict[Life, None] = {}
         self._life_of: dict[bytes, Life] = {}
         self._powers = Powers(
             self.engine.memory,
@@ -131,7 +133,6 @@ class Stage:
         )
         self._due: list[tuple[float, int, Process]] = []
         self._number = count()
-        self._stepped = 0.0
         self._flushed_at = START_AT
 
     def join(self, caller: Caller) -> None:
@@ -141,10 +142,13 @@ class Stage:
         """
         life = caller.life
         self.judge.source_of[caller.principal.key] = f"{life.text_class}_{life.source}"
-        if life not in self._joined:
-            self._joined.add(life)
-            self.lives.append(life)
+        self._lives[life] = None
         self._life_of[caller.principal.key] = life
+
+    @property
+    def lives(self) -> list[Life]:
+        """Return all lives that are recorded, in the order in which they joined."""
+        return list(self._lives)
 
     def enter(self, seconds: float, process: Process) -> None:
         """Begin a process so many seconds after the beginning."""
@@ -186,15 +190,16 @@ class Stage:
         heappush(self._due, (at, next(self._number), process))
 
     def exchange(
-        self, caller: Caller, ask: Ask, heard: Heard | None = None
+        self, caller: Caller, ask: Ask, heard: Heard | None = None, *, retries: int = RETRIES
     ) -> Generator[float, None, bool]:
         """Send a request as an SDK does, two obedient retries included; tell whether it was served.
 
-        Who is blocked waits a while, so that a blocked caller's story takes its time.
+        Who is blocked waits a while, so that a blocked caller's story takes its time; but not who
+        has no patience for retries.
         """
         life = caller.life
         life.asks(self.now.steady, harvest=ask.harvest)
-        for attempt in range(_RETRIES + 1):
+        for attempt in range(retries + 1):
             ticket = self._admit(caller, ask)
             decision = ticket.decision
             if heard is not None:
@@ -206,9 +211,9 @@ class Stage:
                 self.engine.settle(ticket, outcome, self.now)
                 return True
             retry_after = decision.retry_after_seconds
-            if retry_after is None or attempt == _RETRIES:
+            if retry_after is None or attempt == retries:
                 life.refused(decision, harvest=ask.harvest)
-                yield retry_after or _BLOCKED_SECONDS
+                yield (retry_after or _BLOCKED_SECONDS) if retries else _NEXT_SECONDS
                 return False
             yield retry_after
         return False

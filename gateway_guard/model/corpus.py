@@ -7,11 +7,13 @@ more than a few items are nobody's.
 
 from __future__ import annotations
 
+from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from xxhash import xxh3_64_intdigest
 
 from gateway_guard.model.fuse import FuseFilter, FuseStack, Shape, build
@@ -77,27 +79,31 @@ class Shelf:
         self.corpora = tuple(corpora)
         self._stack = FuseStack([corpus.filter for corpus in corpora])
 
-    def matches(
-        self, hashes: Hashes, owners: Positions, looked_at: Positions
-    ) -> list[tuple[Corpus, int]]:
+    def matches(self, hashes: Hashes, ends: Positions) -> list[tuple[Corpus, int]]:
         """Return each corpus with each of n exchanges that ask an item of it.
 
-        ``hashes`` are their windows under ``CEILING``, ``owners`` says whose each is and
-        ``looked_at``, shape (n,), how many each has. The more there are, the more must be found,
+        ``hashes`` are their windows under ``CEILING``, one exchange's after another's; ``ends``,
+        shape (n,), says where those of each end. The more there are, the more must be found,
         because one in 256 is by chance. A window that is repeated counts once.
         """
         found = self._stack.contains(hashes)
         which, places = found.nonzero()
-        count = looked_at.size
-        hits = np.bincount(which * count + owners[places], minlength=count * len(self.corpora))
-        needed = FEWEST_WINDOWS + np.maximum(0, looked_at - _FREE) // _A_FURTHER
-        enough = (hits.reshape(-1, count) >= needed).nonzero()
-        pairs = []
-        for number, owner in zip(*(part.tolist() for part in enough), strict=True):
-            distinct = np.unique(hashes[found[number] & (owners == owner)])
-            if distinct.size >= needed[owner]:
-                pairs.append((self.corpora[number], owner))
-        return pairs
+        if which.size < FEWEST_WINDOWS:
+            return []
+        owners = ends.searchsorted(places, "right").tolist()
+        hits = Counter(zip(which.tolist(), owners, strict=True))
+        return [
+            (self.corpora[number], owner)
+            for (number, owner), count in hits.items()
+            if count >= FEWEST_WINDOWS and _enough(hashes, found[number], ends, owner)
+        ]
+
+
+def _enough(hashes: Hashes, found: npt.NDArray[np.bool_], ends: Positions, owner: int) -> bool:
+    """Tell whether so many different windows of an exchange were found that it asks an item."""
+    begin, end = (ends.item(owner - 1) if owner else 0), ends.item(owner)
+    needed = FEWEST_WINDOWS + max(0, end - begin - _FREE) // _A_FURTHER
+    return np.unique(hashes[begin:end][found[begin:end]]).size >= needed
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

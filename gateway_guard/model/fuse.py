@@ -17,8 +17,6 @@ from gateway_guard.exceptions import GatewayGuardError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    _Numbers = np.uint64 | npt.NDArray[np.uint64]
-
 Hashes = npt.NDArray[np.uint64]
 Slots = npt.NDArray[np.int64]
 
@@ -26,9 +24,8 @@ FALSE_POSITIVES: Final = 1 / 256
 _ARITY: Final = 3
 _LONGEST_SEGMENT: Final = 1 << 18
 _ATTEMPTS: Final = 64
-_HALF, _MIDDLE, _ODD = np.uint64(32), np.uint64(18), np.uint64(33)
+_HALF, _FINGERPRINT = np.uint64(32), np.uint64(24)
 _GOLDEN, _MOST = 0x9E3779B97F4A7C15, (1 << 64) - 1
-_MIX: Final = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 
 
 class Shape(NamedTuple):
@@ -59,30 +56,55 @@ class FuseFilter(NamedTuple):
 class FuseStack:
     """Several filters that are looked at together, because each step costs more to begin."""
 
-    __slots__ = ("_bases", "_lengths", "_masks", "_odds", "_spans", "_table")
+    __slots__ = ("_odds", "_segments", "_table")
 
     def __init__(self, filters: Sequence[FuseFilter]) -> None:
-        """Lay the tables of the filters side by side."""
-        shapes = [each.shape for each in filters]
-        sizes = np.array([0, *(shape.places for shape in shapes)], np.int64)
-        self._bases = sizes[:-1].cumsum()[:, None]
-        self._lengths = _column([shape.segment_length for shape in shapes])
-        self._spans = _column([shape.span for shape in shapes])
-        self._masks = self._lengths - np.uint64(1)
-        self._odds = _column([_odd(each.seed) for each in filters])
-        tables = [each.fingerprints for each in filters]
-        self._table = np.concatenate(tables) if tables else np.zeros(0, np.uint8)
+        """Lay the tables of the filters side by side, each from a multiple of its segments on."""
+        bases, size = [], 0
+        for each in filters:
+            size += -size % each.shape.segment_length
+            bases.append(size)
+            size += each.shape.places
+        self._table = np.zeros(size, np.uint8)
+        for base, each in zip(bases, filters, strict=True):
+            self._table[base : base + each.shape.places] = each.fingerprints
+        self._segments = _Segments([each.shape for each in filters], bases)
+        odds = [_odd(each.seed) for each in filters]
+        odds = odds[:1] if len(set(odds)) == 1 else odds  # nearly always: then they share a hash
+        self._odds = _column(odds)
 
     def contains(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Tell of each filter, whether it holds each of n hashes; shape (filters, n)."""
-        keyed = _mixed(hashes) * self._odds
-        wanted = keyed.astype(np.uint8)
-        keyed ^= keyed >> _HALF
-        slots = _slots(keyed, self._spans, self._lengths, self._masks)
-        for places in slots:
-            wanted ^= self._table.take(places + self._bases)
-        held: npt.NDArray[np.bool_] = wanted == 0
+        wanted, keyed = _keyed(hashes, self._odds)
+        found = np.bitwise_xor.reduce(self._table.take(self._segments.slots(keyed)), axis=0)
+        held: npt.NDArray[np.bool_] = found == wanted
         return held
+
+
+class _Segments:
+    """Where hashes have their places, in filters of some shapes that begin at some places."""
+
+    __slots__ = ("_masks", "_shifts", "_spans", "_steps")
+
+    def __init__(self, shapes: Sequence[Shape], bases: Sequence[int]) -> None:
+        lengths = _column([shape.segment_length for shape in shapes])
+        self._spans = _column([shape.span for shape in shapes])
+        self._steps = np.stack([lengths * np.uint64(row) for row in range(_ARITY)])
+        self._steps += _column(bases)
+        inside = lengths - np.uint64(1)
+        self._masks = np.stack([inside - inside, inside, inside])
+        self._shifts = np.array([0, 18, 0], np.uint64).reshape(_ARITY, 1, 1)
+
+    def slots(self, keyed: Hashes) -> Slots:
+        """Return the places of hashes, shape (filters or 1, n), in three neighbouring segments.
+
+        The shape of what is returned is (3, filters, n).
+        """
+        first = (keyed >> _HALF) * self._spans
+        first >>= _HALF
+        places = first + self._steps
+        places ^= (keyed >> self._shifts) & self._masks
+        return places.view(np.int64)
 
 
 def build(hashes: Hashes) -> FuseFilter:
@@ -94,16 +116,13 @@ def build(hashes: Hashes) -> FuseFilter:
     """
     distinct = np.unique(hashes)
     shape = shape_for(distinct.size)
-    mixed = _mixed(distinct)
-    length, span = np.uint64(shape.segment_length), np.uint64(shape.span)
+    segments = _Segments([shape], [0])
     for seed in range(_ATTEMPTS):
-        keyed = mixed * np.uint64(_odd(seed))
-        wanted = keyed.astype(np.uint8)
-        keyed ^= keyed >> _HALF
-        slots = np.stack(_slots(keyed, span, length, length - np.uint64(1)))
+        wanted, keyed = _keyed(distinct, _column([_odd(seed)]))
+        slots = segments.slots(keyed)[:, 0]
         order = list(_peel(slots, shape.places))
         if sum(layer.size for layer, _ in order) == distinct.size:
-            return FuseFilter(seed, shape, _assigned(wanted, slots, order, shape.places))
+            return FuseFilter(seed, shape, _assigned(wanted[0], slots, order, shape.places))
     message = "no filter could be made of these hashes"
     raise GatewayGuardError(message)
 
@@ -153,29 +172,20 @@ def _assigned(
     return table
 
 
-def _mixed(hashes: Hashes) -> Hashes:
-    """Return hashes whose bits all depend on each other's (the finaliser of MurmurHash3)."""
-    mixed = hashes ^ (hashes >> _ODD)
-    for factor in _MIX:
-        mixed *= factor
-        mixed ^= mixed >> _ODD
-    return mixed
+def _keyed(
+    hashes: Hashes, odds: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]:
+    """Return the fingerprints of n hashes, and their hashes by each of some odd factors."""
+    keyed = hashes * odds
+    fingerprints = (keyed >> _FINGERPRINT).astype(np.uint8)
+    keyed ^= keyed >> _HALF
+    return fingerprints, keyed
+
+
+def _column(numbers: Sequence[int]) -> npt.NDArray[np.uint64]:
+    return np.array(numbers, np.uint64).reshape(-1, 1)
 
 
 def _odd(seed: int) -> int:
     """Return the factor that one of the attempts gives hashes."""
     return (2 * seed + 1) * _GOLDEN & _MOST
-
-
-def _slots(
-    keyed: Hashes, span: _Numbers, length: _Numbers, mask: _Numbers
-) -> tuple[Slots, Slots, Slots]:
-    """Return the three places of each hash, in three neighbouring segments."""
-    first = (keyed >> _HALF) * span >> _HALF
-    second = (first + length) ^ ((keyed >> _MIDDLE) & mask)
-    third = (first + length + length) ^ (keyed & mask)
-    return first.view(np.int64), second.view(np.int64), third.view(np.int64)
-
-
-def _column(numbers: Sequence[int]) -> Hashes:
-    return np.array(numbers, np.uint64)[:, None]

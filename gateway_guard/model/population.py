@@ -35,6 +35,7 @@ class Population(msgspec.Struct, frozen=True):
         mean: ``WIDTH`` numbers, at most 1 long together.
         texts: how many it was made from.
         sources: the names of the collections that it was made from, each of the same weight.
+        square: that of the mean's length; it is computed.
 
     """
 
@@ -42,6 +43,11 @@ class Population(msgspec.Struct, frozen=True):
     mean: tuple[float, ...]
     texts: int = 0
     sources: tuple[str, ...] = ()
+    square: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Compute the square of the mean's length, which every shift needs."""
+        msgspec.structs.force_setattr(self, "square", _dot(self.mean, self.mean))
 
     def shift(self, total: Sequence[float], count: float, squares: float) -> float:
         """Return the squared distance of the mean of texts from the reference, about -1 to 4.
@@ -50,7 +56,7 @@ class Population(msgspec.Struct, frozen=True):
         weights and ``squares`` that of the weights' squares, less than the square of ``count``.
         """
         own = (_dot(total, total) - squares) / (count * count - squares)
-        return own - 2.0 * _dot(total, self.mean) / count + _dot(self.mean, self.mean)
+        return own - 2.0 * _dot(total, self.mean) / count + self.square
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,4 +96,4 @@ def parse_population(data: bytes) -> Population:
 
 
 def _dot(left: Sequence[float], right: Sequence[float]) -> float:
-    return math.fsum(map(mul, left, right))
+    return float(sum(map(mul, left, right)))

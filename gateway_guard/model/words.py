@@ -75,7 +75,8 @@ class Hashing:
         buckets *= self._multiplier
         buckets >>= _BUCKET_SHIFT
         places = buckets.view(np.int64)
-        places += owners * (2 * WIDTH)
+        if count > 1:
+            places += owners * (2 * WIDTH)
         counts = np.bincount(places.ravel(), minlength=2 * WIDTH * count).reshape(count, 2, WIDTH)
         sums = counts[:, 0] - counts[:, 1]
         lengths = np.sqrt(np.einsum("ij,ij->i", sums, sums))

@@ -8,6 +8,7 @@ from gateway_guard.profile import Slot
 from gateway_guard.signals.view import Evidence, View, length, ramp
 
 _FAMILY = "access"
+_FEW_TIMES = 2.8
 
 
 def logit_access(view: View) -> Evidence | None:
@@ -29,8 +30,10 @@ def multi_sampling(view: View) -> Evidence | None:
     if view.sums[Slot.ANSWERED] < view.minimum or counted < view.minimum:
         return None
     times = counted / max(1.0, distinct)
+    if times < _FEW_TIMES:
+        return None
     random = 1.0 - ramp(view.share(Slot.DETERMINISTIC), 0.2, 0.8)
-    value = ramp(math.log2(times), 1.5, 4.0) * ramp(distinct, 2.0, 8.0) * random
+    value = ramp(math.log2(times / _FEW_TIMES), 0.0, 2.5) * ramp(distinct, 2.0, 8.0) * random
     value *= ramp(length(view), 300.0, 1200.0) * view.share(Slot.SINGLE)
     detail = f"{times:.1f} answers of about {length(view):.0f} letters to each question"
     return Evidence("multi_sampling", _FAMILY, value, detail)

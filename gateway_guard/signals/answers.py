@@ -19,6 +19,11 @@ _FEWEST_LABELLED = 3.0  # times the smallest sample: a few answers share a place
 _PLACES = float(len(LABEL_PLACES))
 
 
+def damped(view: View, value: float) -> float:
+    """Return a value that stands on what was asked for, by what the answers say to it."""
+    return value * original(view) * varied(view) if value > 0 else 0.0
+
+
 def original(view: View) -> float:
     """Return 0 where answers are copied from what was asked, 1 where they are written for it."""
     compared = view.sums[Slot.COMPARED]

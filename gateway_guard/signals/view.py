@@ -45,10 +45,15 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+_LONGEST_LOG = 64.0
+
+
 def length(view: View) -> float:
     """Return the geometric mean of the answers' lengths, in Latin-letter equivalents."""
     answered = view.sums[Slot.ANSWERED]
-    return float(2.0 ** (view.sums[Slot.ANSWER_LOG] / answered)) if answered > 0 else 0.0
+    return (
+        float(2.0 ** min(_LONGEST_LOG, view.sums[Slot.ANSWER_LOG] / answered)) if answered else 0.0
+    )
 
 
 Signal = Callable[[View], Evidence | None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gateway_guard.actions import Action
 from gateway_guard.lab.composer import CLIENTS
 from gateway_guard.lab.lives import Life
-from gateway_guard.lab.stage import START_AT, caller
+from gateway_guard.lab.stage import RETRIES, START_AT, caller
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -58,7 +58,7 @@ class Campaign:
         return [self.key(number, client=next(clients)) for number in range(count)]
 
     def exchange(
-        self, who: Caller, ask: Ask, *, questions: int = 1
+        self, who: Caller, ask: Ask, *, questions: int = 1, retries: int = RETRIES
     ) -> Generator[float, None, bool]:
         """Send a request; tell whether it was served."""
         number = len(self.served)
@@ -70,7 +70,7 @@ class Campaign:
         def heard(decision: Decision) -> None:
             self.worst[number] = max(self.worst[number], decision.action)
 
-        served = yield from self._stage.exchange(who, ask, heard)
+        served = yield from self._stage.exchange(who, ask, heard, retries=retries)
         self.served[number] = served
         return served
 

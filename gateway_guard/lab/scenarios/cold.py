@@ -31,7 +31,7 @@ _PAUSE_SECONDS: Final = (0.3, 6.0)
 def cold(setup: Setup) -> Report:
     """Let everybody come on the guard's first day, under the warm-up that is shipped."""
     run = Run(setup, [], "cold", warmup=7 * DAY)
-    for number in range(setup.size(2000, 500)):
+    for number in range(setup.size(2000, 300)):
         life = Life("app", "coding_agent", f"organisation {number}")
         who = caller(life, client="agent", organisation=life.name)
         run.stage.join(who)

@@ -35,6 +35,8 @@ Shape = Literal["hydra", "key"]
 LEAST_SHARE: Final = 0.8
 _A_MINUTE: Final = 100.0
 _KEY_ROWS: Final = 240
+_PACKED_ROWS: Final = 10
+_CURVE_STEP: Final = 100
 _HYDRA_AFTER: Final = 200
 _KEY_AFTER: Final = 100
 _STAGGER_SECONDS: Final = 0.2
@@ -114,7 +116,8 @@ def _played(setup: Setup, source: Source, shape: Shape, way: Evasion, kind: str)
     """Play one campaign to its end."""
     run = Run(setup, [source], f"{shape} {source.name} {kind}", memory=way.memory)
     run.hide(setup.size(60, 20), 10)
-    most = setup.size(800, 500) if shape == "hydra" else _KEY_ROWS * (1 if way.pack == 1 else 4)
+    key_rows = _KEY_ROWS if way.pack == 1 else _KEY_ROWS * _PACKED_ROWS
+    most = setup.size(800, 500) if shape == "hydra" else key_rows
     rows = sources.shuffled(setup, source, most)
     if way.pack > 1:
         rows = disguises.packed(rows, way.pack)
@@ -126,7 +129,7 @@ def _played(setup: Setup, source: Source, shape: Shape, way: Evasion, kind: str)
     else:
         _work(run, source, asks, way)
     run.stage.play()
-    report = figures.of_run(run, after)
+    report = figures.of_run(run, after, curve=figures.curve(run.campaign, _CURVE_STEP))
     by_verdict = shape == "key" or way.per_minute < _A_MINUTE
     report["caught"] = report["share_throttled_after" if by_verdict else "share_refused_after"]
     return report

@@ -25,7 +25,10 @@ _SUMMED = (
 
 
 def of_run(run: Run, after: int, **particular: object) -> Report:
-    """Return the figures of one run; what was refused counts after so many requests."""
+    """Return the figures of one run; what was refused counts after so many requests.
+
+    A campaign that is shorter than twice as many counts from its middle on.
+    """
     lives, campaign = run.stage.lives, run.campaign
     innocent = [life for life in lives if life.innocent_requests]
     return {
@@ -43,6 +46,7 @@ def of_run(run: Run, after: int, **particular: object) -> Report:
 
 
 def _of_campaign(campaign: Campaign, after: int) -> Report:
+    after = min(after, len(campaign.served) // 2)
     return {
         "first_refused": campaign.first_refused,
         "refused_after": after,
@@ -66,6 +70,15 @@ def _refusals(lives: Iterable[Life]) -> list[Report]:
             "requests": count,
         }
         for (text_class, source, subject, *signals), count in found.most_common()
+    ]
+
+
+def curve(campaign: Campaign, step: int) -> list[Report]:
+    """Return the share that was refused of each so many requests."""
+    parts = [campaign.served[at : at + step] for at in range(0, len(campaign.served), step)]
+    return [
+        {"from": number * step + 1, "share": rounded(part.count(False) / len(part))}
+        for number, part in enumerate(parts)
     ]
 
 

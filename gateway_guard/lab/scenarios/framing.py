@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gateway_guard.demo.lexicon import EVERYDAY, fill_distinct
-from gateway_guard.exchange import Turn
+from gateway_guard.exchange import Answer, Turn, text_digest
 from gateway_guard.lab.asks import Manner
 from gateway_guard.lab.casting import Part, programs
 from gateway_guard.lab.doings import arrivals
 from gateway_guard.lab.lives import Life
 from gateway_guard.lab.scenarios import figures, sources
 from gateway_guard.lab.scenarios.run import CAMPAIGN_AT, HOUR, Run, cut
-from gateway_guard.lab.stage import Caller, caller
+from gateway_guard.lab.stage import DIGEST_KEY, Caller, caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,7 @@ _FACTS: Final = (
 )
 _FACTS_FOUND: Final = 6
 _HEADING: Final = "Documents that were found for the question that stands below them:"
+_CALL_SECONDS: Final = 0.5
 _TEMPERATURE: Final = 0.2
 _SYSTEM: Final = (
     "You are desk number {number} of a house that answers for others. Read what stands below, keep "
@@ -119,7 +120,8 @@ def _phrase(setup: Setup) -> Report:
     pages = [row.prompt[:_PAGE_CHARS] for row in rows]
     for victim, retrieve in zip(victims, RETRIEVALS.values(), strict=False):
         asks = _requests(run, victim)
-        _work(run, victim, [retrieve(run.rng, ask, run.rng.choice(pages)) for ask in asks])
+        found = [retrieve(run.rng, ask, run.rng.choice(pages)) for ask in asks]
+        _work(run, victim, [ask for steps in found for ask in steps])
     run.stage.play()
     lives = [victim.who.life for victim in victims]
     refused = {way: life.innocent_refused for way, life in zip(RETRIEVALS, lives, strict=False)}
@@ -199,32 +201,36 @@ def _found(rng: Random, page: str) -> str:
     return "\n".join(fill_distinct(rng, _FACTS, EVERYDAY, _FACTS_FOUND))
 
 
-def _into_body(rng: Random, ask: Ask, page: str) -> Ask:
+def _into_body(rng: Random, ask: Ask, page: str) -> Iterator[Ask]:
     """Put what was found before each question, under a line that says what it is."""
-    return _before(ask, f"{_HEADING}\n{_found(rng, page)}")
+    yield _before(ask, f"{_HEADING}\n{_found(rng, page)}")
 
 
-def _bare(rng: Random, ask: Ask, page: str) -> Ask:
+def _bare(rng: Random, ask: Ask, page: str) -> Iterator[Ask]:
     """Put what was found before each question, and nothing before that."""
-    return _before(ask, _found(rng, page))
+    yield _before(ask, _found(rng, page))
 
 
-def _without_system(rng: Random, ask: Ask, page: str) -> Ask:
+def _without_system(rng: Random, ask: Ask, page: str) -> Iterator[Ask]:
     """Put what was found before each question, with no system text to tell the program by."""
-    found = _into_body(rng, ask, page)
-    return _with_turns(found, *(turn for turn in found.exchange.turns if turn.role != "system"))
+    for found in _into_body(rng, ask, page):
+        yield _with_turns(found, *[turn for turn in found.exchange.turns if turn.role != "system"])
 
 
-def _from_tool(rng: Random, ask: Ask, page: str) -> Ask:
-    """Have a tool fetch a page for every question."""
+def _by_tool(rng: Random, ask: Ask, page: str) -> Iterator[Ask]:
+    """Have the answer to every question call a tool, which fetches a page."""
     call = f"call_{rng.getrandbits(64):016x}"
+    answer = Answer(
+        tool_calls=1, finish="tool_calls", digests=(text_digest("", DIGEST_KEY, (call,)),)
+    )
+    yield msgspec.structs.replace(ask, answer=answer, text="", seconds=_CALL_SECONDS)
     fetched = (Turn("assistant", "", call_ids=(call,)), Turn("tool", page))
-    return _with_turns(ask, *ask.exchange.turns, *fetched)
+    yield _with_turns(ask, *ask.exchange.turns, *fetched)
 
 
 RETRIEVALS: Final = {
     "under a heading": _into_body,
-    "by a tool": _from_tool,
+    "by a tool": _by_tool,
     "without a system text": _without_system,
     "at the very beginning": _bare,
 }
@@ -248,7 +254,7 @@ def _reported(run: Run, victims: list[Victim]) -> Report:
     return figures.total(
         "none of the victims' requests refused",
         {"framing": report},
-        met=not refused,
+        met=bool(victims) and not refused,
         victims={life.name: life.innocent_refused for life in lives},
         victim_requests=requests,
         victim_refused=refused,

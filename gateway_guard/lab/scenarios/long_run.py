@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _HARVEST_DAYS: Final = (7, 14)
 _HARVEST_GAP_SECONDS: Final = 480.0
-_HONEST_GAP_SECONDS: Final = 1.5 * HOUR
+_HONEST_GAP_SECONDS: Final = 4 * HOUR
 _STEP_EVERY_DAYS: Final = 5
 _MOST_OFF_HOURS: Final = 48.0
 _INNOCENT_REQUESTS: Final = 60
@@ -33,18 +33,18 @@ _INNOCENT_REQUESTS: Final = 60
 
 def long_run(setup: Setup) -> Report:
     """Let months pass twice, once with a wall clock that is set a day ahead and back."""
-    days = setup.size(90, 40)
+    days = setup.size(90, 26)
     runs = {
         name: _played(setup, name, days, stepped=name == "stepped")
         for name in ("steady", "stepped")
     }
-    freed = [run["free_after_hours"] for run in runs.values()]
+    freed = {name: run["free_after_hours"] for name, run in runs.items()}
     met = all(
         run["free_after_hours"] is not None
         and run["hours_to_throttle"] is not None
         and not run["innocent_refused"]
         for run in runs.values()
-    ) and figures.within(abs((freed[0] or 0.0) - (freed[1] or 0.0)), _MOST_OFF_HOURS)
+    ) and figures.within(abs((freed["steady"] or 0.0) - (freed["stepped"] or 0.0)), _MOST_OFF_HOURS)
     aim = "a key that stops is free again, clock steps do no harm, no innocent is refused"
     return figures.total(aim, runs, met=met, free_after_hours=freed)
 
@@ -52,7 +52,7 @@ def long_run(setup: Setup) -> Report:
 def _played(setup: Setup, name: str, days: int, *, stepped: bool) -> Report:
     source = sources.with_template(setup, 1)[0]
     run = Run(setup, [source], "long run")
-    honest, rest = _innocents(setup, setup.size(40, 16))
+    honest, rest = _innocents(setup, setup.size(40, 8))
     for part in rest:
         _spread(run, part, days)
     if stepped:

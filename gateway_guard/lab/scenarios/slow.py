@@ -19,7 +19,7 @@ def slow(setup: Setup) -> Report:
     """Ask two questions an hour under one key for 30 days, or as long as there are questions."""
     requests = setup.size(30, 8) * 24 * _AN_HOUR
     reports = {}
-    for source in sources.harvests(setup)[: setup.size(8, 3)]:
+    for source in sources.harvests(setup)[: setup.size(8, 2)]:
         run = Run(setup, [source], f"slow {source.name}")
         run.hide(setup.size(40, 20), 10)
         rows = sources.shuffled(setup, source, requests)
@@ -40,7 +40,7 @@ def slow(setup: Setup) -> Report:
         for run in reports.values()
     )
     hours = {
-        name: [run[name] for run in reports.values()]
+        name: {source: run[name] for source, run in reports.items()}
         for name in ("hours_to_watch", "hours_to_throttle")
     }
     aim = "verdict watch within 3 days, throttle within 7"

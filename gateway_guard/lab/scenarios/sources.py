@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.corpora import Row, Source
@@ -23,8 +24,8 @@ _FEWEST_SYSTEMS: Final = 3
 
 
 def sampled(rows: Sequence[Row]) -> Sequence[Row]:
-    """Return some rows from all parts of a source."""
-    return rows[:: max(1, len(rows) // ROWS_READ)]
+    """Return some rows of a source, whatever the order that they stand in."""
+    return Random(len(rows)).sample(rows, min(ROWS_READ, len(rows)))
 
 
 def has_template(source: Source) -> bool:
@@ -49,8 +50,12 @@ def is_dialogue(source: Source) -> bool:
 
 
 def harvests(setup: Setup) -> list[Source]:
-    """Return the harvesting sources of single questions, in an order that the seed decides."""
-    found = [source for source in setup.material.of_class("harvest") if not is_dialogue(source)]
+    """Return the harvesting sources of single questions, in an order that the seed decides.
+
+    Where all are dialogues, their first questions do.
+    """
+    every = setup.material.of_class("harvest")
+    found = [source for source in every if not is_dialogue(source)] or every
     setup.rng("sources").shuffle(found)
     return found
 
