@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,6 @@ from gateway_guard.ledger.segments import segments_of
 from tests.ledgers import DAY, NOON, WINNOWER, key_id, prose, served, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gateway_guard.ledger.merkle import Row
 
 GENEROUS = Limits(keep_seconds=400 * DAY, size_bytes=1 << 40)
@@ -49,6 +48,14 @@ def fill(directory: Path, days: int = 3, writers: int = 3) -> None:
         for writer in range(writers):
             answers = [served(prose(random, 60), f"key-{writer}", at, "org") for _ in range(5)]
             write(directory, answers, at)
+
+
+def test_the_readme_says_what_each_column_is() -> None:
+    """Whoever reads the files with an engine of his own finds every name there."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("### The ledger's files")[2].partition("\n## ")[0]
+    columns = {*arrow.ANSWERS.names, *arrow.FINGERPRINTS.names}
+    assert [name for name in sorted(columns) if f"`{name}`" not in table] == []
 
 
 def test_two_engines_read_the_same_from_it(tmp_path: Path) -> None:

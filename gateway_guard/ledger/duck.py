@@ -210,6 +210,7 @@ def joined(directory: Path, found: Sequence[Segment], limits: Limits) -> Iterato
             ("memory_limit", f"{limits.memory_bytes}B"),
             ("temp_directory", spill),
             ("preserve_insertion_order", False),
+            ("enable_progress_bar", False),
             ("TimeZone", "UTC"),
         ):
             connection.execute(f"SET {name} = ?", [value])
