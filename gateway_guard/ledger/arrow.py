@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -103,24 +104,58 @@ class Columns(NamedTuple):
         return self.rows[answer].leaf(self.of(answer).astype("<i8").tobytes())
 
 
-def write_answers(path: Path, columns: Columns, about: About) -> None:
-    """Write the rows of a segment."""
-    arrays = [pa.array(np.arange(len(columns.rows), dtype=np.int32))]
+class Tables(NamedTuple):
+    """The two tables of a segment."""
+
+    answers: pa.Table
+    fingerprints: pa.Table
+
+
+def tables_of(columns: Columns) -> Tables:
+    """Return rows as tables."""
+    numbers = np.arange(len(columns.rows), dtype=np.int32)
+    arrays = [pa.array(numbers)]
     arrays += [
         pa.array([getattr(row, name) for row in columns.rows], _KINDS[name])
         for name in Row.__struct_fields__
     ]
-    arrays.append(pa.array(np.diff(columns.bounds).astype(np.int32)))
-    schema = ANSWERS.with_metadata({_ABOUT: msgspec.json.encode(about)})
-    _write(path, pa.Table.from_arrays(arrays, schema=schema), dictionary=sorted(_STRINGS - {"id"}))
+    counts = np.diff(columns.bounds)
+    arrays.append(pa.array(counts.astype(np.int32)))
+    answers = pa.Table.from_arrays(arrays, schema=ANSWERS)
+    return Tables(answers, _sorted(columns.hashes, np.repeat(numbers, counts)))
 
 
-def write_fingerprints(path: Path, columns: Columns) -> None:
-    """Write the fingerprints of a segment, ascending, so that engines can pass row groups over."""
-    answers = np.repeat(np.arange(len(columns.rows), dtype=np.int32), np.diff(columns.bounds))
-    order = np.argsort(columns.hashes, kind="stable")
-    arrays = [pa.array(columns.hashes[order]), pa.array(answers[order])]
-    _write(path, pa.Table.from_arrays(arrays, schema=FINGERPRINTS), dictionary=[])
+def joined(files: Sequence[tuple[Path, Path]]) -> Tables:
+    """Return the tables of several segments as those of one; rows are no Python objects here."""
+    answers = [pq.read_table(path, schema=ANSWERS, partitioning=None) for path, _ in files]
+    prints = [pq.read_table(path, schema=FINGERPRINTS, partitioning=None) for _, path in files]
+    befores = np.cumsum([0, *(one.num_rows for one in answers)])
+    owners = [
+        one.column("answer").to_numpy() + before.astype(np.int32)
+        for one, before in zip(prints, befores, strict=False)
+    ]
+    hashes = [one.column("fingerprint").to_numpy() for one in prints]
+    numbers = pa.array(np.arange(befores[-1], dtype=np.int32))
+    whole = pa.concat_tables(answers).set_column(0, ANSWERS.field("answer"), numbers)
+    return Tables(whole, _sorted(np.concatenate(hashes), np.concatenate(owners)))
+
+
+def write_answers(path: Path, tables: Tables, about: About) -> None:
+    """Write the rows of a segment."""
+    table = tables.answers.replace_schema_metadata({_ABOUT: msgspec.json.encode(about)})
+    _write(path, table, dictionary=sorted(_STRINGS - {"id"}))
+
+
+def write_fingerprints(path: Path, tables: Tables) -> None:
+    """Write the fingerprints of a segment."""
+    _write(path, tables.fingerprints, dictionary=[])
+
+
+def _sorted(hashes: Integers, answers: npt.NDArray[np.int32]) -> pa.Table:
+    """Return fingerprints ascending, so that engines can pass row groups over."""
+    order = np.argsort(hashes, kind="stable")
+    arrays = [pa.array(hashes[order]), pa.array(answers[order])]
+    return pa.Table.from_arrays(arrays, schema=FINGERPRINTS)
 
 
 def count_rows(path: Path) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway_guard.instrumentation import utc
 from gateway_guard.ledger import segments
-from gateway_guard.ledger.arrow import SCHEMA_VERSION, Columns
+from gateway_guard.ledger.arrow import SCHEMA_VERSION, Columns, tables_of
 from gateway_guard.ledger.files import digest_of
 from gateway_guard.ledger.heads import GENESIS, Head, append_head
 from gateway_guard.ledger.merkle import Row, Tree
@@ -111,7 +111,7 @@ class Entries:
         name = f"{self.writer}-{batch.number:06d}"
         segment = Segment(self._winnower.scheme, batch.day, name)
         columns = batch.columns()
-        segments.commit(self._directory, segment, columns)
+        segments.commit(self._directory, segment, tables_of(columns))
         answers, fingerprints = map(digest_of, segment.files(self._directory))
         head = Head(
             version=SCHEMA_VERSION,

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from gateway_guard.ledger import arrow, segments
 from gateway_guard.ledger.files import make_directory
 from gateway_guard.ledger.pseudonyms import IDENTITIES
@@ -56,14 +54,7 @@ def compact(directory: Path, group: Sequence[Segment]) -> Segment:
     names = tuple(segment.name for segment in group)
     digest = sha256("\n".join(names).encode()).hexdigest()[:16]
     whole = Segment(group[0].scheme, group[0].day, f"{COMPACTED}{digest}")
-    parts = [arrow.read_columns(*segment.files(directory)) for segment in group]
-    before = np.cumsum([0, *(part.bounds[-1] for part in parts)])
-    bounds = [part.bounds[1:] + at for part, at in zip(parts, before, strict=False)]
-    joined = arrow.Columns(
-        rows=[row for part in parts for row in part.rows],
-        hashes=np.concatenate([part.hashes for part in parts]),
-        bounds=np.concatenate([[0], *bounds]),
-    )
+    joined = arrow.joined([segment.files(directory) for segment in group])
     segments.commit(directory, whole, joined, replaces=names)
     for segment in group:
         segments.remove(directory, segment)

@@ -20,7 +20,7 @@ from gateway_guard.ledger.files import make_directory, put, sync_directory
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway_guard.ledger.arrow import Columns
+    from gateway_guard.ledger.arrow import Tables
 
 COMPACTED: Final = "c-"
 """What the names of segments begin with that others were joined to."""
@@ -61,15 +61,15 @@ class Segment(NamedTuple):
 
 
 def commit(
-    directory: Path, segment: Segment, columns: Columns, replaces: tuple[str, ...] = ()
+    directory: Path, segment: Segment, tables: Tables, replaces: tuple[str, ...] = ()
 ) -> None:
     """Write a segment so that it is there as a whole, or not at all."""
     make_directory(directory / _DRAFTS)
     answers, fingerprints = segment.files(directory)
     draft = directory / _DRAFTS / f"{segment.name}-{token_hex(4)}"
-    arrow.write_fingerprints(draft, columns)
+    arrow.write_fingerprints(draft, tables)
     put(draft, fingerprints)
-    arrow.write_answers(draft, columns, arrow.About(arrow.SCHEMA_VERSION, segment.scheme, replaces))
+    arrow.write_answers(draft, tables, arrow.About(arrow.SCHEMA_VERSION, segment.scheme, replaces))
     put(draft, answers)
 
 
