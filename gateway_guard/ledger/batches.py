@@ -14,7 +14,7 @@ from gateway_guard.ledger.arrow import SCHEMA_VERSION, Columns, tables_of
 from gateway_guard.ledger.files import digest_of
 from gateway_guard.ledger.heads import GENESIS, Head, append_head
 from gateway_guard.ledger.merkle import Row, Tree
-from gateway_guard.ledger.pseudonyms import Pseudonyms, month_of
+from gateway_guard.ledger.pseudonyms import Pseudonyms, day_of
 from gateway_guard.ledger.segments import Segment
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway_guard.ledger.served import Served
 
 _ID_BYTES: Final = 8
+_MONTH: Final = len("2026-11")
 
 
 class _Batch:
@@ -71,7 +72,7 @@ class Entries:
         """Fingerprint texts and keep what is left of them until it is written."""
         found = self._winnower.fingerprint([one.text for one in served])
         for number, one in enumerate(served):
-            day = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%d")
+            day = day_of(one.at)
             batch = self._open.get(day)
             if batch is None:
                 batch = self._open[day] = _Batch(day, self._batches)
@@ -89,7 +90,7 @@ class Entries:
         return count
 
     def _row(self, one: Served, batch: _Batch, found: Fingerprints, number: int) -> Row:
-        month, of = month_of(one.at), self._pseudonyms.of
+        month, of = batch.day[:_MONTH], self._pseudonyms.of
         return Row(
             writer=self.writer,
             batch=batch.number,

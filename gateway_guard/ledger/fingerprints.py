@@ -14,6 +14,7 @@ one, so that whatever is looked for is fingerprinted with the narrowest.
 from __future__ import annotations
 
 from hashlib import blake2b, shake_256
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -92,8 +93,8 @@ class Winnower:
         hashes, grams, words = self._grams(texts)
         windows = self._windows(grams)
         chosen, owners = _winnowed(hashes, grams, windows)
-        order = np.lexsort((chosen, owners))
-        chosen, owners = chosen[order], owners[order]
+        for begin, end in pairwise(owners.searchsorted(np.arange(len(texts) + 1)).tolist()):
+            chosen[begin:end].sort()
         new = np.ones(len(chosen), np.bool_)
         new[1:] = (chosen[1:] != chosen[:-1]) | (owners[1:] != owners[:-1])
         chosen, owners = chosen[new], owners[new]
@@ -190,7 +191,7 @@ def ranges(firsts: Integers, sizes: Integers) -> Integers:
 
 
 def _winnowed(hashes: Integers, grams: Integers, windows: Integers) -> tuple[Integers, Integers]:
-    """Return the chosen hashes and which text each is of; some stand there several times."""
+    """Return the chosen hashes, text by text, and whose they are; some stand there twice."""
     befores = np.cumsum(grams) - grams
     owners = np.arange(len(grams))
     picks, whose = [], []
@@ -208,7 +209,11 @@ def _winnowed(hashes: Integers, grams: Integers, windows: Integers) -> tuple[Int
             whose.append(owner[new])
     if not picks:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    return np.concatenate(picks), np.concatenate(whose)
+    chosen, owners = np.concatenate(picks), np.concatenate(whose)
+    if len(picks) > 1:
+        order = np.argsort(owners, kind="stable")
+        chosen, owners = chosen[order], owners[order]
+    return chosen, owners
 
 
 def _sliding_least(hashes: Integers, size: int) -> Integers:

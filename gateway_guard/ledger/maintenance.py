@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing, suppress
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway_guard.ledger import arrow, segments
 from gateway_guard.ledger.files import make_directory
-from gateway_guard.ledger.pseudonyms import IDENTITIES
+from gateway_guard.ledger.pseudonyms import IDENTITIES, day_of
 from gateway_guard.ledger.segments import COMPACTED, Segment
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def maintain(directory: Path, limits: Limits, now: float) -> bool:
             return False
         _clear(directory, now)
         _retire(directory, limits, now)
-        for group in _groups(directory, _day(now)):
+        for group in _groups(directory, day_of(now)):
             compact(directory, group)
     return True
 
@@ -89,7 +88,7 @@ def _packed(directory: Path, found: Sequence[Segment]) -> Iterator[list[Segment]
 
 def _retire(directory: Path, limits: Limits, now: float) -> None:
     """Delete the days that are too old, and the oldest as long as all are too large."""
-    oldest = _day(now - limits.keep_seconds)
+    oldest = day_of(now - limits.keep_seconds)
     found = segments.segments_of(directory)
     sizes = {segment: segment.bytes_on(directory) for segment in found}
     total = sum(sizes.values())
@@ -101,8 +100,8 @@ def _retire(directory: Path, limits: Limits, now: float) -> None:
             segments.remove(directory, segment)
             total -= sizes[segment]
     kept = segments.segments_of(directory)
-    first = min([segment.day for segment in kept], default=_day(now))
-    _forget_identities(directory, min(first, _day(now))[:7])
+    first = min([segment.day for segment in kept], default=day_of(now))
+    _forget_identities(directory, min(first, day_of(now))[:7])
     _forget_heads(directory, oldest)
 
 
@@ -116,7 +115,7 @@ def _forget_identities(directory: Path, first_month: str) -> None:
 def _forget_heads(directory: Path, oldest: str) -> None:
     """Delete chains whose last head is older than all that is kept."""
     for path in (directory / "heads").glob("*.jsonl"):
-        if _day(path.stat().st_mtime) < oldest:
+        if day_of(path.stat().st_mtime) < oldest:
             path.unlink(missing_ok=True)
 
 
@@ -143,7 +142,3 @@ def _modified(path: Path) -> float:
     with suppress(FileNotFoundError):
         return path.stat().st_mtime
     return 0.0
-
-
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

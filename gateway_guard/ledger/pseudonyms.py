@@ -8,6 +8,7 @@ can tell whose the month's answers were, the operator included.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SALT_BYTES: Final = 32
+_DAY_SECONDS: Final = 86_400
 _PSEUDONYM_BYTES: Final = 8
 _REMEMBERED: Final = 1 << 17
 IDENTITIES: Final = "identities"
@@ -74,9 +76,14 @@ class Pseudonyms:
         return self._salts[month]
 
 
-def month_of(at: float) -> str:
-    """Return the month of an instant, in UTC, as ``2026-11``."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
+def day_of(at: float) -> str:
+    """Return the day of an instant, in UTC, as ``2026-11-24``."""
+    return _name_of(int(at // _DAY_SECONDS))
+
+
+@lru_cache(maxsize=64)
+def _name_of(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY_SECONDS, UTC).strftime("%Y-%m-%d")
 
 
 def read_identities(directory: Path) -> dict[str, Identity]:
