@@ -108,6 +108,31 @@ def test_an_organisation_that_spreads_its_questions_over_keys_is_named(tmp_path:
     assert len(named(seen.organisations)) == 1
 
 
+def test_an_organisation_is_not_named_for_what_a_key_without_one_had_too(tmp_path: Path) -> None:
+    """Who belongs to nobody shields like everybody else."""
+    found = answers()
+    lone = [served(text, "a-key-alone") for text in found["key-8"]]
+    write(tmp_path, [*all_served(found), *lone])
+    seen = attributed(tmp_path, found["key-8"])
+    assert named(seen.organisations) == []
+    assert named(seen.keys) == []
+
+
+def test_a_damaged_segment_is_named_and_no_traceback_shown(tmp_path: Path) -> None:
+    """As is one that was joined to others in that moment."""
+    write(tmp_path, all_served(answers()))
+    ledger = opened(tmp_path, [FINGERPRINT_KEY])
+    for path in (tmp_path / "fingerprints").rglob("*.parquet"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:4] + bytes(len(whole) - 100) + whole[-96:])
+    with pytest.raises(LedgerError, match="cannot be read"):
+        gather(ledger, ["A text."] * 2, Limits(), lambda *_: None)
+    for path in (tmp_path / "fingerprints").rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(LedgerError, match="cannot be read"):
+        gather(ledger, ["A text."] * 2, Limits(), lambda *_: None)
+
+
 def test_a_passage_that_is_repeated_counts_once(tmp_path: Path) -> None:
     """However often a data set quotes what a key was served once."""
     found = answers()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from gateway_guard.ledger.chance import Chance, Floats, fit, holm
-from gateway_guard.ledger.duck import NOBODY
 from gateway_guard.ledger.evidence import (
     Holders,
     Matches,
@@ -76,7 +75,7 @@ def chances(gathered: Gathered, unit: str, found: Holders) -> list[Chance]:
     """Return how often answers of others match the units of a kind, at each level."""
     served, drawn = gathered.served[unit], gathered.drawn
     own = drawn.units[unit]
-    mine = np.bincount(own[own != NOBODY], minlength=len(served))
+    mine = np.bincount(own[own >= 0], minlength=len(served))
     could = telling(Samples(drawn.fingerprints, drawn.bounds), gathered.hits.common)
     told = null_matches(drawn, unit, found, could)
     exposures = served.astype(np.float64) * (len(own) - mine)

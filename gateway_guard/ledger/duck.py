@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 
 from gateway_guard.ledger import arrow
+from gateway_guard.ledger.heads import LedgerError
 from gateway_guard.ledger.segments import ANSWERS, FINGERPRINTS
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Hits(NamedTuple):
 
     ``rows`` says which of the answers that were met it is. Of these ``answers`` are their numbers
     among those of all segments, ascending, and ``units`` the numbers of their keys, organisations
-    and templates, ``NOBODY`` where there is none. ``common`` are the fingerprints that are
-    boilerplate.
+    and templates. Where a key has none of these it stands for itself, with a number below
+    ``NOBODY``. ``common`` are the fingerprints that are boilerplate.
     """
 
     fingerprints: Integers
@@ -181,7 +182,8 @@ class Join:
 
     def _rows_of(self, table: str) -> str:
         """Return the query for whose the answers in a table are, in their order."""
-        units = ", ".join(f"coalesce({unit}.number, {NOBODY}) AS {unit}" for unit in UNITS)
+        alone = f"{NOBODY} - 1 - key.number"
+        units = ", ".join(f"coalesce({unit}.number, {alone}, {NOBODY}) AS {unit}" for unit in UNITS)
         joins = " ".join(
             f"LEFT JOIN named_{unit} {unit} ON {unit}.name = a.{unit}" for unit in UNITS
         )
@@ -203,7 +205,12 @@ class Join:
 
 @contextmanager
 def joined(directory: Path, found: Sequence[Segment], limits: Limits) -> Iterator[Join]:
-    """Open an engine of its own for these segments; what does not fit in memory is put on disk."""
+    """Open an engine of its own for these segments; what does not fit in memory is put on disk.
+
+    Raises:
+        LedgerError: a segment is damaged, or gone by now.
+
+    """
     with TemporaryDirectory(prefix="gateway-guard-") as spill, duckdb.connect() as connection:
         for name, value in (
             ("threads", limits.threads),
@@ -214,4 +221,9 @@ def joined(directory: Path, found: Sequence[Segment], limits: Limits) -> Iterato
             ("TimeZone", "UTC"),
         ):
             connection.execute(f"SET {name} = ?", [value])
-        yield Join(connection, directory, found)
+        try:
+            yield Join(connection, directory, found)
+        except (duckdb.Error, OSError) as error:
+            message = f"{directory} cannot be read: {str(error).splitlines()[0]}"
+            hint = "if a writer has just joined or deleted segments, ask again"
+            raise LedgerError(message, hint=hint) from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway_guard.ledger.duck import Hits, Sampled
     from gateway_guard.ledger.fingerprints import Integers
 
+_OWN_AND_ANOTHER: Final = 2
 LEAST: Final = 2
 """Fingerprints that a sample shares with a unit, and with no other, before it counts."""
 
@@ -86,10 +87,8 @@ class Matches(NamedTuple):
 def holders(hits: Hits, unit: str) -> Holders:
     """Return which units of a kind have which of the fingerprints that were found."""
     codes = hits.units[unit].take(hits.rows)
-    known = codes != NOBODY
-    prints, codes, answers = hits.fingerprints[known], codes[known], hits.rows[known]
-    order = np.lexsort((answers, codes, prints))
-    prints, codes, answers = prints[order], codes[order], answers[order]
+    order = np.lexsort((hits.rows, codes, hits.fingerprints))
+    prints, codes, answers = hits.fingerprints[order], codes[order], hits.rows[order]
     new = np.ones(len(prints), np.bool_)
     new[1:] = (prints[1:] != prints[:-1]) | (codes[1:] != codes[:-1])
     pairs, owners, firsts = prints[new], codes[new], answers[new]
@@ -128,9 +127,8 @@ def null_matches(drawn: Sampled, unit: str, found: Holders, could: Integers) -> 
     met = places != NOBODY
     places, owners, own = places[met], owners[met], own[met]
     prints = samples.fingerprints[met]
-    others = found.counts[places] - (own != NOBODY)
-    rest = found.sums[places] - np.where(own == NOBODY, 0, own)
-    alone = others == 1
+    alone = found.counts[places] == _OWN_AND_ANOTHER
+    rest = found.sums[places] - own
     return _counting(found, rest[alone], owners[alone], prints[alone], could)
 
 
@@ -138,6 +136,8 @@ def _counting(
     found: Holders, units: Integers, samples: Integers, prints: Integers, could: Integers
 ) -> Matches:
     """Leave what counts: each fingerprint once, and samples with enough of them."""
+    counted = units >= 0
+    units, samples, prints = units[counted], samples[counted], prints[counted]
     order = np.lexsort((samples, prints, units))
     units, samples, prints = units[order], samples[order], prints[order]
     first = np.ones(len(units), np.bool_)

@@ -11,7 +11,6 @@ import numpy as np
 from gateway_guard.instrumentation import utc
 from gateway_guard.ledger.attribution import score
 from gateway_guard.ledger.chance import log10_odds, power_of_ten
-from gateway_guard.ledger.duck import NOBODY
 from gateway_guard.ledger.evidence import telling
 from gateway_guard.ledger.fingerprints import ranges
 
@@ -160,7 +159,7 @@ def _odds(gathered: Gathered, scored: Scored, rank: int) -> float:
 def _organisation_of(gathered: Gathered, answers: Integers) -> str | None:
     """Return the organisation that most of these answers were served to."""
     codes = gathered.hits.units["organisation"][answers]
-    known = codes[codes != NOBODY]
+    known = codes[codes >= 0]
     if 2 * len(known) <= len(codes):
         return None
     return gathered.names["organisation"][int(np.bincount(known).argmax())]
