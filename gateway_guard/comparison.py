@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway_guard.features import FeatureReader, Reply
     from gateway_guard.pending import Ticket
 
+_ONE_IN = 4
 _LEAST_CHARS = 90
 """Shorter answers are not compared with what was asked: they yield nothing."""
 
@@ -30,7 +31,7 @@ def reply_of(ticket: Ticket, text: AnswerText, reader: FeatureReader) -> Reply |
     """Return an answer in numbers, as far as it matters how it was made of what was asked.
 
     What is longer than the request is not contained in it, and nobody minds where a word is from.
-    Of all the others, and of the longer ones, about half are looked at.
+    Of all the others, and of the longer ones, about one in four is looked at.
     """
     if not ticket.weight or ticket.deferred or not text.visible:
         return None
@@ -59,9 +60,9 @@ def compare_fetched(item: Contribution, reply: Reply, reader: FeatureReader) -> 
 
 
 def _is_drawn(said: str) -> bool:
-    """Draw about half of all answers: a mean needs no more of them."""
+    """Draw about a quarter of all answers: a mean needs no more of them."""
     middle = len(said) // 2
-    return crc32(said[middle : middle + 32].encode("utf-8", "replace")) % 2 == 0
+    return crc32(said[middle : middle + 32].encode("utf-8", "replace")) % _ONE_IN == 0
 
 
 def _chars_asked(ticket: Ticket) -> int:

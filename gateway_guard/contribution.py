@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gateway_guard import measures, profile, recurrence
 from gateway_guard.exchange import Answer, Sampling
 from gateway_guard.features.types import Cue, Features
-from gateway_guard.model.words import SCALE, WIDTH
+from gateway_guard.model.words import WIDTH, length
 from gateway_guard.profile import Slot
 from gateway_guard.sketches import linear
 from gateway_guard.timeline import Instant
@@ -43,13 +43,14 @@ _PLACES = [
 
 _SETS = len(profile.VALUE_SETS)
 _DIRECTION = slice(Slot.DIRECTION, Slot.DIRECTION + WIDTH)
-_PACKED = Struct(f"={len(_PLACES)}f3f{_SETS}Q{_SETS}B{-_SETS % 4}x{WIDTH}s")
+_PACKED = Struct(f"={len(_PLACES)}f4f{_SETS}Q{_SETS}B{-_SETS % 4}x{WIDTH}s")
 _MEASURED = np.dtype(
     [
         ("values", np.float32, len(_PLACES)),
         ("fresh", np.float32),
         ("known", np.float32),
         ("single", np.float32),
+        ("scale", np.float32),
         ("hashes", np.uint64, _SETS),
         ("counted", np.uint8, _SETS),
         ("padding", np.uint8, -_SETS % 4),
@@ -172,8 +173,7 @@ def _vectors(
     vectors[:, Slot.INFLIGHT_SQUARED] = pace * pace
     vectors[:, Slot.REFILL] = refilled
     _fill_relative(vectors, measured, constant)
-    vectors[:, _DIRECTION] = measured["direction"]
-    vectors[:, _DIRECTION] *= 1.0 / SCALE
+    vectors[:, _DIRECTION] = measured["direction"] * measured["scale"][:, None]
     times = np.array(answers, np.uint32)[:, None]
     weight = times * np.array(weights, np.uint32)[:, None]
     vectors[:, Slot.DIRECTED_SQUARES] = vectors[:, Slot.DIRECTED] * weight[:, 0]
@@ -219,6 +219,7 @@ def _measure(item: Contribution) -> bytes:
         measures.latin_letters(features.new_chars, unspaced),
         measures.latin_letters(features.constant_chars, unspaced),
         item.single,
+        1.0 / max(1.0, length(features.direction)),
         features.body_hash,
         *item.place_hashes,
         item.key_hash,

@@ -39,12 +39,12 @@ def text(said: str) -> AnswerText:
     return AnswerText((said,))
 
 
-def test_about_half_of_all_answers_are_looked_at() -> None:
+def test_about_a_quarter_of_all_answers_are_looked_at() -> None:
     """Always the same ones."""
     ticket = held(play(DOCUMENT))
     replies = [reply_of(ticket, text(said), READER) for said in PASSAGES]
     looked_at = [reply is not None and len(reply.shingles) > 0 for reply in replies]
-    assert 0.35 < sum(looked_at) / len(PASSAGES) < 0.65
+    assert 0.15 < sum(looked_at) / len(PASSAGES) < 0.35
     again = [reply_to(text(said), READER) for said in PASSAGES]
     assert [reply is not None and len(reply.shingles) > 0 for reply in again] == looked_at
 

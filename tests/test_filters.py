@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
 from gateway_guard.cli import main
 from gateway_guard.exceptions import ConfigurationError
@@ -52,6 +53,11 @@ def random_hashes(count: int, seed: int = 0) -> Hashes:
     return np.random.default_rng(seed).integers(0, 2**64, count, dtype=np.uint64)
 
 
+def mixed(number: int) -> int:
+    """Return a hash of a number."""
+    return xxh3_64_intdigest(number.to_bytes(8))
+
+
 def pool(name: str = "pool", kind: str = "train") -> Pool:
     """Return what a pool is called."""
     return msgspec.convert((name, kind, "CC0"), Pool)
@@ -80,7 +86,7 @@ def read(text: str, model: Model, role: str = "user") -> Features:
 @given(st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=300), min_size=1, max_size=4))
 def test_nothing_that_is_in_a_set_is_missed(sets: list[list[int]]) -> None:
     """Whatever the hashes are, however few, and whatever stands beside them."""
-    hashes = [np.array(each, np.uint64) for each in sets]
+    hashes = [np.array([mixed(number) for number in each], np.uint64) for each in sets]
     stack = FuseStack([build(each) for each in hashes])
     for number, each in enumerate(hashes):
         assert stack.contains(each)[number].all()

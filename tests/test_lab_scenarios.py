@@ -19,7 +19,9 @@ from gateway_guard.lab.asks import Ask
 from gateway_guard.lab.laws import Laws
 from gateway_guard.lab.material import Material, read_material
 from gateway_guard.lab.scenarios import SCENARIOS, Setup, disguises, evasion, sources
-from gateway_guard.lab.scenarios.wordings import Wrapper, wordings_of
+from gateway_guard.lab.scenarios.campaign import Campaign
+from gateway_guard.lab.scenarios.wordings import Wording, Wrapper, wordings_of
+from gateway_guard.lab.stage import START_AT, Stage
 from gateway_guard.scoring import SHIPPED
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway_guard.lab.scenarios import Report
+    from gateway_guard.lab.stage import Process
     from gateway_guard.scoring import Weights
 
 KEYS = {
@@ -82,10 +85,10 @@ def folder() -> dict[str, list[dict[str, Any]]]:
     found = {
         "human_letters": talks(rng, 200),
         "human_evenings": talks(rng, 120),
-        "harvest_evolved": single([each.text for each in evolve(rng, 260)], None),
-        "harvest_taught": single([each.text for each in self_instruct(rng, 260)], 4000),
-        "harvest_puzzles": single(problems(rng, 260), 1500),
-        "harvest_roles": roles(rng, 260),
+        "harvest_evolved": single([each.text for each in evolve(rng, 220)], None),
+        "harvest_taught": single([each.text for each in self_instruct(rng, 220)], 4000),
+        "harvest_puzzles": single(problems(rng, 220), 1500),
+        "harvest_roles": roles(rng, 220),
     }
     for name, make in (
         ("app_search", texts_apps.rag_items),
@@ -272,7 +275,74 @@ def test_a_key_that_stops_harvesting_is_free_again(setup: Setup) -> None:
     assert all(hours > 0 for hours in report["free_after_hours"].values())
 
 
+@pytest.fixture(scope="module")
+def small(setup: Setup) -> Setup:
+    """Return what scenarios are given, with so few texts that they say little and take no time."""
+    few = [
+        Source(source.text_class, source.name, source.rows[:80])
+        for source in setup.material.sources
+        if source.text_class == "harvest"
+    ]
+    return msgspec.structs.replace(setup, material=Material(tuple(few), ()))
+
+
+def test_packing_asks_the_same_questions_in_fewer_requests(small: Setup) -> None:
+    """Twenty at a time, and the figures count questions."""
+    report = SCENARIOS["evasion_packing"](small)
+    assert report["harvest_requests"] == 4
+    assert report["refused_after"] == 2
+
+
+def test_what_flushes_the_tables_is_no_question_of_the_campaign(small: Setup) -> None:
+    """It is counted with what was asked, and not with what was refused of the campaign."""
+    report = SCENARIOS["evasion_flushing"](small)
+    (run,) = report["campaigns"].values()
+    assert report["harvest_requests"] == 80 + 4 * 80
+    assert sum(part["share"] * 80 for part in run["curve"]) == report["harvest_refused"]
+
+
+def test_each_key_of_a_paraphrasing_hydra_has_a_wording_of_its_own(
+    small: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many wordings are made as there are keys."""
+    made: list[int] = []
+
+    def wordings(rows: list[Row], rng: Random, count: int) -> list[Wording]:
+        made.append(count)
+        return wordings_of(rows, rng, count)
+
+    monkeypatch.setattr(evasion, "wordings_of", wordings)
+    SCENARIOS["evasion_paraphrase"](small)
+    assert made == [20]
+
+
 # --- what they are made of ------------------------------------------------------------------------
+
+
+def test_a_clock_that_is_set_moves_the_wall_and_nothing_that_measures_time() -> None:
+    """What happens after it happens when it would have."""
+    stage = Stage(SHIPPED)
+    seen: list[tuple[float, float]] = []
+
+    def process() -> Process:
+        for step in (0.0, 86400.0, -86400.0):
+            stage.step_clock(step)
+            yield 10.0
+            seen.append((stage.now.wall - START_AT, stage.now.steady - START_AT))
+
+    stage.enter(0.0, process())
+    stage.play()
+    assert seen == [(10.0, 10.0), (86420.0, 20.0), (30.0, 30.0)]
+
+
+def test_the_keys_of_a_campaign_live_one_life() -> None:
+    """Each is a key of its own to the guard, and all are one to the count."""
+    stage = Stage(SHIPPED)
+    campaign = Campaign(stage, "puzzles", "campaign")
+    keys = campaign.keys(3)
+    assert len({who.principal.key for who in keys}) == 3
+    assert len({who.principal.network for who in keys}) == 3
+    assert stage.lives == [campaign.life]
 
 
 def test_sources_are_told_apart_by_their_texts(setup: Setup) -> None:

@@ -129,7 +129,7 @@ class FeatureReader:
             draft.hits = cue_hits(draft.reading, draft.texts, book, seeds)
         for draft in drafts:
             body = draft.found.body
-            draft.body_hash = self._body_hash(body, draft.reading)
+            draft.body_hash = self._body_hash(draft.found, draft.reading)
             draft.items = 1 if body is None else _items(draft.reading)
             draft.terms = () if body is None else self._terms(draft.reading, draft.body_hash)
         seeded = self._seeded.read([(draft.texts, draft.reading) for draft in drafts])
@@ -196,10 +196,15 @@ class FeatureReader:
         pairs = not reading.spaced and reading.unspaced >= _UNSPACED_SHARE
         return self._hasher.terms(reading.words, reading.span(0), lot, pairs=pairs)
 
-    def _body_hash(self, body: Text | None, reading: Reading) -> int:
-        """Return what identifies the newest user text; one too long counts as it was spelled."""
-        if body is None:
-            return digest((), self._seeds.body)
+    def _body_hash(self, found: Survey, reading: Reading) -> int:
+        """Return what identifies what is asked; a text that is too long counts as it was spelled.
+
+        That is the newest user text, and where it has been asked before what else is new: "go on"
+        may stand under anything.
+        """
+        body = found.body
+        if body is None or (found.others and not body.is_new):
+            return digest([text.hash for text in found.others], self._seeds.body)
         if reading.is_whole(0):
             return reading.words.stretch(reading.span(0), self._seeds.body)
         return digest((body.hash,), self._seeds.body)

@@ -46,6 +46,7 @@ class Seeded(NamedTuple):
 
 
 NOTHING: Final = Seeded()
+_NO_OWNERS: Final = np.zeros(0, np.intp)
 
 
 class _Gathered(NamedTuple):
@@ -87,6 +88,9 @@ class SeededReader:
         return found
 
     def _directions(self, gathered: _Gathered) -> list[bytes]:
+        if len(gathered.counts) == 1:
+            words = gathered.words[:: -(-len(gathered.words) // PROJECTED_WORDS)]
+            return [self._hashing.project(words, _NO_OWNERS, 1).tobytes()]
         chosen, owners, end = [], [], 0
         for count in gathered.counts:
             begin, end = end, end + count
@@ -112,6 +116,8 @@ class SeededReader:
         for end in gathered.ends[:-1]:  # no window reaches into the next stretch
             low[max(0, end - WINDOW + 1) : end] = False
         places = low.nonzero()[0]
+        if len(gathered.counts) == 1:
+            return hashes.take(places), np.array([len(places)])
         return hashes.take(places), places.searchsorted(np.array(gathered.counts).cumsum())
 
     def _matched(self, gathered: _Gathered) -> dict[int, list[Corpus]]:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from gateway_guard.lab.evaluation import fitter_of, leaving_out, observe
+from gateway_guard.lab.evaluation import fitter_of, observe
+from gateway_guard.lab.fitting import Fitter
 from gateway_guard.lab.material import name_of
+from gateway_guard.lab.running import run_all
 from gateway_guard.lab.statistics import auc
 from gateway_guard.scoring import Weights, load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
-
     from gateway_guard.lab.evaluation import Setting
-    from gateway_guard.lab.fitting import Fitter, Sample
-    from gateway_guard.lab.material import Material
+    from gateway_guard.lab.fitting import Sample
+    from gateway_guard.lab.statistics import Array
 
 _HEADING = """\
 # Log-odds weights of the score, by `gateway-guard lab calibrate --corpora DIR --seed {seed}`.
-# [fitted] is what they were fitted on: the keys of each source, with the highest score that any
-# of them has by these weights and by weights that never saw the source, and how well the latter
-# tell harvests from people and from programs.
+# [fitted] is how well weights that never saw a source judge its keys, [fitted.sources] what they
+# were fitted on: the keys of each source, with the highest score that any of them has by these
+# weights and by those that never saw it. [fitted.lacking] is as [fitted], without one signal.
 """
 
 
@@ -33,69 +32,85 @@ def prior() -> Weights:
     return load_weights(resources.files(__package__).joinpath("prior.toml").read_bytes())
 
 
-def calibrate(setting: Setting, jobs: int | None = None) -> tuple[str, Fitter]:
-    """Return the text of a weights file, and what fitted it."""
-    samples = observe(setting, jobs)
-    fitter = fitter_of(samples, prior())
-    return _written(setting, fitter, samples), fitter
-
-
-def _written(setting: Setting, fitter: Fitter, samples: Sequence[Sample]) -> str:
+def calibrate(setting: Setting, jobs: int | None = None) -> str:
+    """Return the text of a weights file that is fitted on a folder."""
+    fitter = fitter_of(observe(setting, jobs), prior())
+    plain = fitter_of(observe(setting, jobs, variant="text_only"), prior()).samples
     weights = fitter.without()
-    lines = [_HEADING.format(seed=setting.seed), f"version = {weights.version}"]
-    lines += [f"bias = {weights.bias}", "", "[weights]"]
-    lines += [f"{name} = {value}" for name, value in weights.weights.items()]
-    lines += ["", "[fitted]", *_lines(_held_out(setting, fitter, samples))]
-    lines += ["", "[fitted.sources]"]
-    lines += [f"{name} = {_inline(row)}" for name, row in _table(setting, fitter, samples).items()]
+    context = (fitter, plain)
+    lacking = run_all(_lacking, context, list(weights.weights), label="leaving out", jobs=jobs)
+    tables: dict[str, dict[str, Any]] = {
+        "fitted": {"seed": setting.seed, **_held_out(fitter, plain)},
+        "fitted.sources": _table(setting, fitter),
+        "fitted.lacking": dict(zip(weights.weights, lacking, strict=True)),
+    }
+    return _written(weights, setting.seed, tables)
+
+
+def _lacking(context: tuple[Fitter, Sequence[Sample]], signal: str) -> dict[str, Any]:
+    """Return what becomes of the figures without one signal."""
+    fitter, plain = context
+    return _held_out(fitter.lacking(signal), plain_without(fitter, plain, signal))
+
+
+def plain_without(fitter: Fitter, plain: Sequence[Sample], signal: str) -> Sequence[Sample]:
+    """Return samples of texts alone without the evidence of one signal."""
+    return Fitter(plain, prior(), fitter.families).lacking(signal).samples
+
+
+def _written(weights: Weights, seed: int, tables: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = [_HEADING.format(seed=seed), f"version = {weights.version}", f"bias = {weights.bias}"]
+    for name, table in {"weights": weights.weights, **tables}.items():
+        lines += ["", f"[{name}]"]
+        lines += [f"{key} = {_value(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
 
 
-def _lines(table: Mapping[str, Any]) -> list[str]:
-    return [f"{name} = {value}" for name, value in table.items()]
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {each}" for key, each in value.items()) + " }"
+    return str(value)
 
 
-def _inline(row: Mapping[str, Any]) -> str:
-    return "{ " + ", ".join(_lines(row)) + " }"
-
-
-def _table(
-    setting: Setting, fitter: Fitter, samples: Sequence[Sample]
-) -> dict[str, dict[str, Any]]:
-    keys = Counter(sample.source for sample in samples)
-    held_out = leaving_out(setting, fitter).of_source
-    found = {}
-    for name in sources_of(setting.material):
-        own = [sample for sample in samples if sample.source == name]
-        shown: dict[str, Any] = {"keys": keys[name]}
+def _table(setting: Setting, fitter: Fitter) -> dict[str, dict[str, Any]]:
+    """Return for each source how many keys it has, and the highest score that any of them has."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in map(name_of, setting.material.sources):
+        own = [sample for sample in fitter.samples if sample.source == name]
+        found[name] = {"keys": len(own)}
         if own:
-            shown["highest"] = max(highest(each, fitter.without()) for each in own)
-            shown["held_out"] = max(highest(each, held_out[name]) for each in own)
-        found[name] = shown
+            found[name]["highest"] = max(highest(each, fitter.without()) for each in own)
+            found[name]["held_out"] = max(highest(each, fitter.without(name)) for each in own)
     return found
 
 
-def _held_out(
-    setting: Setting, fitter: Fitter, samples: Sequence[Sample]
-) -> dict[str, float | int | None]:
-    """Return how well weights that never saw a source tell its keys from others'."""
-    of_source = leaving_out(setting, fitter).of_source
+def _held_out(fitter: Fitter, plain: Sequence[Sample]) -> dict[str, float | int]:
+    """Return how well weights that never saw a source judge its keys, and its texts alone."""
+    return held_out(fitter, fitter.samples) | {
+        f"text_only_{name}": value
+        for name, value in held_out(fitter, plain).items()
+        if name.startswith("auc")
+    }
+
+
+def held_out(fitter: Fitter, samples: Sequence[Sample]) -> dict[str, float | int]:
+    """Return how well weights that never saw a source judge samples of it."""
     scores: dict[str, list[float]] = {"human": [], "app": [], "harvest": []}
     for sample in samples:
-        scores[sample.text_class].append(highest(sample, of_source[sample.source]))
-    found: dict[str, float | int | None] = {"seed": setting.seed, "keys": len(samples)}
+        scores[sample.text_class].append(highest(sample, fitter.without(sample.source)))
+    found: dict[str, float | int] = {"keys": len(samples)}
     for name in ("human", "app"):
         area = auc(scores["harvest"], scores[name])
-        found[f"auc_against_{name}"] = None if area is None else round(area, 4)
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def sources_of(material: Material) -> list[str]:
-    """Return the names of all sources, with their classes."""
-    return [name_of(source) for source in material.sources]
+        if area is not None:
+            found[f"auc_against_{name}"] = round(area, 4)
+    if scores["harvest"]:
+        above = sum(score >= 0.0 for score in scores["harvest"])
+        found["caught"] = round(above / len(scores["harvest"]), 4)
+        found["lowest"] = min(scores["harvest"])
+    return found
 
 
 def highest(sample: Sample, weights: Weights) -> float:
     """Return the highest score of a key over its life."""
-    column: np.ndarray[Any, Any] = sample.evidence @ list(weights.weights.values())
-    return round(float(column.max()) + weights.bias, 2)
+    scores: Array = sample.evidence @ list(weights.weights.values())
+    return round(float(scores.max()) + weights.bias, 2)

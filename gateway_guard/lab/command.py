@@ -131,7 +131,7 @@ def run_calibrate(asked: Calibrate) -> None:
 
     """
     setting = _setting(asked)
-    text, _ = calibrate(setting, asked.jobs)
+    text = calibrate(setting, asked.jobs)
     if asked.out is None:
         sys.stdout.write(text)
     else:

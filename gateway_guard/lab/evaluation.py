@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from gateway_guard.lab.fitting import Fitter, Sample, samples_of
 from gateway_guard.lab.laws import Laws
 from gateway_guard.lab.material import Material, name_of
-from gateway_guard.lab.models import blind_models
+from gateway_guard.lab.models import blind_models, known_pools
 from gateway_guard.lab.report import result_of, summary
 from gateway_guard.lab.running import run_all
 from gateway_guard.lab.scenarios import SCENARIOS, Setup
@@ -102,10 +102,12 @@ def _by_model(setting: Setting, task: Task) -> dict[int, tuple[Model, list[Part]
     return found
 
 
-def observe(setting: Setting, jobs: int | None = None) -> list[Sample]:
-    """Return what the signals say of every key, as its kind is documented to ask."""
+def observe(
+    setting: Setting, jobs: int | None = None, *, variant: Variant = "composed"
+) -> list[Sample]:
+    """Return what the signals say of every key, which nobody refuses anything."""
     setting = setting._replace(models=blind_models(setting.material))
-    tasks = [Task("composed", wave, observe=True) for wave in range(setting.played)]
+    tasks = [Task(variant, wave, observe=True) for wave in range(setting.played)]
     played = run_all(play, setting, tasks, label="observing", jobs=jobs)
     seen = [pair for each in played for pair in each.observations]
     return samples_of(seen, list(FAMILIES))
@@ -158,6 +160,7 @@ def evaluate_scenarios(
         weights_without=setting.weights_without,
         seed=setting.seed,
         quick=quick,
+        known_pools=known_pools(setting.material),
     )
     if not names:
         return {}

@@ -7,12 +7,15 @@ innocents. The threshold is that of the settings, 0 logits; the bias puts the in
 - no person's score comes nearer than ``PERSON_MARGIN`` over a whole life, nor would any one signal
   that some innocent has shown in full;
 - all but a few programs stay below it by ``PROGRAM_MARGIN``;
+- what a product that writes long texts shows as well as any harvest stays below it by
+  ``PRODUCT_MARGIN``, each such signal as loud as any innocent has shown it;
 - pace alone stays below it by ``PACE_MARGIN``, whoever keeps it.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -29,8 +32,12 @@ if TYPE_CHECKING:
 
 PERSON_MARGIN: Final = 2.3
 PROGRAM_MARGIN: Final = 0.7
+PRODUCT_MARGIN: Final = 0.6
 PACE_MARGIN: Final = 1.0
-PROGRAMS_LEFT_OUT: Final = 0.02
+PROGRAMS_LEFT_OUT: Final = 0.01
+OF_PRODUCTS: Final = frozenset(
+    {"teacher_yield", "reasoning_served", "breadth", "population_shift", "skeleton_novelty"}
+)
 _STRENGTH: Final = 0.03
 _FEWEST_OF_INNOCENT: Final = 12.0
 _FEWEST_OF_HARVEST: Final = 24.0
@@ -69,6 +76,7 @@ class Bounds(NamedTuple):
     programs: Sequence[Array]
     reached: Array
     pace: npt.NDArray[np.bool_]
+    product: npt.NDArray[np.bool_]
 
 
 def samples_of(
@@ -98,11 +106,28 @@ class Fitter:
     def __init__(self, samples: Sequence[Sample], prior: Weights, families: dict[str, str]) -> None:
         """Pull towards ``prior``; ``families`` names every signal's family, in column order."""
         self._samples = samples
+        self.families = families
         self._signals = list(families)
         self._prior = prior
         self._mean = np.array([prior.weights[name] for name in self._signals])
         self._pace = np.array([family == PACING for family in families.values()])
+        self._product = np.array([name in OF_PRODUCTS for name in families])
         self._fitted: dict[frozenset[str], Weights] = {}
+
+    def lacking(self, signal: str) -> Fitter:
+        """Return what fits weights as if there were no such signal."""
+        at = self._signals.index(signal)
+        samples = [
+            sample._replace(evidence=np.delete(sample.evidence, at, axis=1))
+            for sample in self._samples
+        ]
+        families = {name: each for name, each in self.families.items() if name != signal}
+        return Fitter(samples, self._prior, families)
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """Return what it fits on."""
+        return self._samples
 
     def without(self, *sources: str) -> Weights:
         """Return weights that never saw any of these sources."""
@@ -113,14 +138,18 @@ class Fitter:
 
     def _fit(self, sources: frozenset[str]) -> Weights:
         samples = [sample for sample in self._samples if sample.source not in sources]
-        labelled, bounds = _labelled(samples), _bounds(samples, self._pace)
+        labelled, bounds = _labelled(samples), _bounds(samples, self._pace, self._product)
         mean = self._mean
 
-        def loss(weights: Array) -> float:
-            logits = labelled.evidence @ weights + _bias(weights, bounds)
+        def loss(weights: Array) -> tuple[float, Array]:
+            bias, slope = _bias(weights, bounds)
+            logits = labelled.evidence @ weights + bias
             likelihood = np.logaddexp(0.0, logits) - labelled.harvest * logits
-            pull = _STRENGTH / 2.0 * (((weights - mean) / mean) ** 2).sum()
-            return float(labelled.weight @ likelihood + pull)
+            off = (weights - mean) / mean
+            value = labelled.weight @ likelihood + _STRENGTH / 2.0 * (off @ off)
+            wrong = labelled.weight * (1.0 / (1.0 + np.exp(-logits)) - labelled.harvest)
+            gradient = wrong @ labelled.evidence + wrong.sum() * slope + _STRENGTH * off / mean
+            return float(value), gradient
 
         found = minimum_at(loss, mean)
         fitted = {
@@ -128,7 +157,7 @@ class Fitter:
             for name, weight in zip(self._signals, found, strict=True)
         }
         rounded = np.array(list(fitted.values()))
-        bias = round(float(_bias(rounded, bounds)) - 0.5 * 10.0**-_DIGITS, _DIGITS)
+        bias = round(_bias(rounded, bounds)[0] - 0.5 * 10.0**-_DIGITS, _DIGITS)
         return Weights(version=self._prior.version, bias=bias, weights=fitted)
 
 
@@ -159,7 +188,9 @@ def _views(sample: Sample, fewest: float) -> Array:
     return chosen
 
 
-def _bounds(samples: Sequence[Sample], pace: npt.NDArray[np.bool_]) -> Bounds:
+def _bounds(
+    samples: Sequence[Sample], pace: npt.NDArray[np.bool_], product: npt.NDArray[np.bool_]
+) -> Bounds:
     people = [sample.evidence for sample in samples if sample.text_class == "human"]
     programs = [sample.evidence for sample in samples if sample.text_class == "app"]
     nothing = np.zeros((1, len(pace)))
@@ -169,18 +200,31 @@ def _bounds(samples: Sequence[Sample], pace: npt.NDArray[np.bool_]) -> Bounds:
         programs=[np.unique(np.round(views, _DIGITS), axis=0) for views in programs],
         reached=innocent.max(axis=0),
         pace=pace,
+        product=product,
     )
 
 
-def _bias(weights: Array, bounds: Bounds) -> float:
-    """Return the highest bias that leaves the innocents where they belong."""
-    highest = [
-        PERSON_MARGIN + float((bounds.people @ weights).max()),
-        PERSON_MARGIN + float((weights * bounds.reached)[~bounds.pace].max(initial=0.0)),
-        PACE_MARGIN + float((weights * bounds.reached)[bounds.pace].max(initial=0.0)),
+def _bias(weights: Array, bounds: Bounds) -> tuple[float, Array]:
+    """Return the highest bias that leaves the innocents where they belong, and its slope."""
+    alone = np.diag(bounds.reached)
+    candidates = [
+        _below(PERSON_MARGIN, bounds.people, weights),
+        _below(PERSON_MARGIN, alone[~bounds.pace], weights),
+        _below(PACE_MARGIN, alone[bounds.pace], weights),
+        _below(PRODUCT_MARGIN, (bounds.reached * bounds.product)[None], weights),
     ]
     if bounds.programs:
-        maxima = sorted(float((views @ weights).max()) for views in bounds.programs)
-        kept = maxima[: max(1, round(len(maxima) * (1.0 - PROGRAMS_LEFT_OUT)))]
-        highest.append(PROGRAM_MARGIN + kept[-1])
-    return -max(highest)
+        highest = [_below(PROGRAM_MARGIN, views, weights) for views in bounds.programs]
+        highest.sort(key=lambda item: -item[0])
+        kept = max(1, round(len(highest) * (1.0 - PROGRAMS_LEFT_OUT)))
+        candidates.append(highest[kept - 1])
+    return min(candidates, key=lambda item: item[0])
+
+
+def _below(margin: float, views: Array, weights: Array) -> tuple[float, Array]:
+    """Return the bias that leaves the highest of some views so far below 0, and its slope."""
+    if not len(views):
+        return inf, np.zeros_like(weights)
+    scores = views @ weights
+    at = int(scores.argmax())
+    return -margin - float(scores[at]), -views[at]

@@ -39,6 +39,12 @@ def blind_models(material: Material, model: Model = SHIPPED) -> dict[str, Model]
     return found
 
 
+def known_pools(material: Material, model: Model = SHIPPED) -> frozenset[str]:
+    """Return the names of the harvesting sources that are in a pool that the model knows."""
+    found = [source for source in material.of_class("harvest") if pools_of(source, model)]
+    return frozenset(map(name_of, found))
+
+
 def pools_of(source: Source, model: Model) -> set[str]:
     """Return the names of the pools that much of a source is in."""
     rows = source.rows[:: max(1, len(source.rows) // _ROWS_READ)]

@@ -11,7 +11,7 @@ from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.features.seeded import SeededReader
 from gateway_guard.lab.texts import readings
 from gateway_guard.model import SHIPPED, Population
-from gateway_guard.model.words import SCALE, WIDTH
+from gateway_guard.model.words import WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,4 +50,6 @@ def directions_of(rows: Iterable[Row], seed: int) -> npt.NDArray[np.float64]:
     reader = SeededReader(msgspec.structs.replace(SHIPPED, seed=seed, corpora=()))
     prompts = dict.fromkeys(row.prompt for row in rows if row.role in {None, "user"})
     found = [seeded.direction for some in readings(prompts) for seeded in reader.read(some)]
-    return np.frombuffer(b"".join(found), np.int8).reshape(-1, WIDTH) / SCALE
+    vectors = np.frombuffer(b"".join(found), np.int8).reshape(-1, WIDTH).astype(np.float64)
+    vectors /= np.maximum(1.0, np.linalg.norm(vectors, axis=1))[:, None]
+    return vectors

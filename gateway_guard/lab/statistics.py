@@ -60,8 +60,11 @@ def roc(positives: Sequence[float], negatives: Sequence[float]) -> list[tuple[fl
     return points
 
 
-def minimum_at(loss: Callable[[Array], float], start: Array) -> Array:
-    """Return where a loss is least, with no coordinate below 0 (L-BFGS-B; Byrd et al., 1995)."""
-    found = minimize(loss, start, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
-    at: Array = found.x
+def minimum_at(loss: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
+    """Return where a loss is least, with no coordinate below 0 (L-BFGS-B; Byrd et al., 1995).
+
+    ``loss`` returns its value and its gradient.
+    """
+    bounds = [(0.0, None)] * len(start)
+    at: Array = minimize(loss, start, method="L-BFGS-B", jac=True, bounds=bounds).x
     return at

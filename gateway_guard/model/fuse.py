@@ -24,7 +24,7 @@ FALSE_POSITIVES: Final = 1 / 256
 _ARITY: Final = 3
 _LONGEST_SEGMENT: Final = 1 << 18
 _ATTEMPTS: Final = 64
-_HALF, _FINGERPRINT = np.uint64(32), np.uint64(24)
+_HALF: Final = np.uint64(32)
 _GOLDEN, _MOST = 0x9E3779B97F4A7C15, (1 << 64) - 1
 
 
@@ -46,7 +46,10 @@ class Shape(NamedTuple):
 
 
 class FuseFilter(NamedTuple):
-    """A set of 64-bit hashes, as it is stored: ``fingerprints`` has a byte for each place."""
+    """A set of 64-bit hashes whose bits are mixed already, as it is stored.
+
+    ``fingerprints`` has a byte for each place.
+    """
 
     seed: int
     shape: Shape
@@ -75,9 +78,9 @@ class FuseStack:
 
     def contains(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Tell of each filter, whether it holds each of n hashes; shape (filters, n)."""
-        wanted, keyed = _keyed(hashes, self._odds)
+        keyed = hashes * self._odds
         found = np.bitwise_xor.reduce(self._table.take(self._segments.slots(keyed)), axis=0)
-        held: npt.NDArray[np.bool_] = found == wanted
+        held: npt.NDArray[np.bool_] = found == keyed.astype(np.uint8)
         return held
 
 
@@ -93,10 +96,13 @@ class _Segments:
         self._steps += _column(bases)
         inside = lengths - np.uint64(1)
         self._masks = np.stack([inside - inside, inside, inside])
-        self._shifts = np.array([0, 18, 0], np.uint64).reshape(_ARITY, 1, 1)
+        self._shifts = np.array([0, 26, 8], np.uint64).reshape(_ARITY, 1, 1)
 
     def slots(self, keyed: Hashes) -> Slots:
         """Return the places of hashes, shape (filters or 1, n), in three neighbouring segments.
+
+        The upper bits choose the first place, others those in the next two segments; the lowest
+        eight are left for the fingerprint.
 
         The shape of what is returned is (3, filters, n).
         """
@@ -118,11 +124,13 @@ def build(hashes: Hashes) -> FuseFilter:
     shape = shape_for(distinct.size)
     segments = _Segments([shape], [0])
     for seed in range(_ATTEMPTS):
-        wanted, keyed = _keyed(distinct, _column([_odd(seed)]))
+        keyed = distinct * _column([_odd(seed)])
         slots = segments.slots(keyed)[:, 0]
         order = list(_peel(slots, shape.places))
         if sum(layer.size for layer, _ in order) == distinct.size:
-            return FuseFilter(seed, shape, _assigned(wanted[0], slots, order, shape.places))
+            return FuseFilter(
+                seed, shape, _assigned(keyed[0].astype(np.uint8), slots, order, shape.places)
+            )
     message = "no filter could be made of these hashes"
     raise GatewayGuardError(message)
 
@@ -170,16 +178,6 @@ def _assigned(
         others = np.bitwise_xor.reduce(table[slots[:, layer]], axis=0) ^ table[own]
         table[own] = wanted[layer] ^ others
     return table
-
-
-def _keyed(
-    hashes: Hashes, odds: npt.NDArray[np.uint64]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]:
-    """Return the fingerprints of n hashes, and their hashes by each of some odd factors."""
-    keyed = hashes * odds
-    fingerprints = (keyed >> _FINGERPRINT).astype(np.uint8)
-    keyed ^= keyed >> _HALF
-    return fingerprints, keyed
 
 
 def _column(numbers: Sequence[int]) -> npt.NDArray[np.uint64]:

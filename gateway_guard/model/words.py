@@ -7,7 +7,9 @@ case folded: that is cheap to fetch, and leaves most endings off.
 
 from __future__ import annotations
 
+import math
 from hashlib import shake_256
+from operator import mul
 from typing import Final
 
 import numpy as np
@@ -23,8 +25,6 @@ WINDOW: Final = 5
 """Words in a window."""
 PADDING: Final = bytes(8)
 """What must follow a buffer whose words are fetched."""
-SCALE: Final = 127
-"""The length of a projected text, whose coordinates are rounded to whole numbers."""
 
 _BYTES: Final = 8
 _FOLD: Final = np.uint64(0x2020202020202020)
@@ -34,6 +34,7 @@ _TRIGRAM: Final = np.uint64(0xFFFFFF)
 _BUCKET_SHIFT: Final = np.uint64(64 - 6)  # 2 * WIDTH buckets
 _HALF: Final = np.uint64(32)
 _UNIT: Final = 8
+_MOST: Final = 127
 
 
 def fetch(buffer: bytes, starts: Positions, lengths: Positions) -> Words:
@@ -64,11 +65,10 @@ class Hashing:
         self._factors: Hashes = numbers[1:].astype(np.uint64)
 
     def project(self, words: Words, owners: Positions, count: int) -> npt.NDArray[np.int8]:
-        """Return ``count`` texts as directions, shape (count, WIDTH), of length ``SCALE``.
+        """Return ``count`` texts as vectors, shape (count, WIDTH); one without words is 0.
 
-        ``owners`` says whose each word is; a text without words is 0. Each word counts with the
-        three bytes at its first four places, hashed to a place and a sign (feature hashing,
-        Weinberger et al., 2009).
+        ``owners`` says whose each word is. Each word counts with the three bytes at its first four
+        places, hashed to a place and a sign (feature hashing, Weinberger et al., 2009).
         """
         buckets = words >> _SHIFTS
         buckets &= _TRIGRAM
@@ -78,11 +78,8 @@ class Hashing:
         if count > 1:
             places += owners * (2 * WIDTH)
         counts = np.bincount(places.ravel(), minlength=2 * WIDTH * count).reshape(count, 2, WIDTH)
-        sums = counts[:, 0] - counts[:, 1]
-        lengths = np.sqrt(np.einsum("ij,ij->i", sums, sums))
-        scaled = sums * (SCALE / np.maximum(1.0, lengths))[:, None]
-        rounded: npt.NDArray[np.int8] = np.rint(scaled).astype(np.int8)
-        return rounded
+        clipped: npt.NDArray[np.int8] = (counts[:, 0] - counts[:, 1]).clip(-_MOST, _MOST)
+        return clipped.astype(np.int8)
 
     def windows(self, words: Words) -> Hashes:
         """Return the hashes of all windows of n words, shape (n - WINDOW + 1,), n at least WINDOW.
@@ -96,3 +93,9 @@ class Hashing:
         hashes *= self._multiplier
         hashes ^= hashes >> _HALF
         return hashes
+
+
+def length(vector: bytes) -> float:
+    """Return the length of a projected text, 0 where there is none."""
+    numbers = memoryview(vector).cast("b")
+    return math.sqrt(sum(map(mul, numbers, numbers)))

@@ -46,14 +46,14 @@ def hydra(setup: Setup) -> Report:
     still there when a first block ends.
     """
     reports = {}
-    requests = setup.size(7000, 600)
+    requests = setup.size(7000, 400)
     for source in sources.with_template(setup, setup.size(5, 2)):
         rows = list(islice(cycle(sources.shuffled(setup, source, requests)), requests))
         keys = len(rows) // A_KEY
         run = flood(setup, source, rows, keys=keys)
         reports[source.name] = figures.of_run(run, 200, keys=keys)
     source = sources.with_template(setup, 1)[0]
-    rows = sources.shuffled(setup, source, setup.size(1000, 400))
+    rows = sources.shuffled(setup, source, setup.size(1000, 300))
     keys = len(rows) // A_KEY
     run = flood(setup, source, rows, keys=keys, per_minute=AT_ONCE_A_MINUTE)
     reports[f"{source.name}, ten a second"] = figures.of_run(run, 200, keys=keys)
