@@ -18,7 +18,7 @@ AddParser = Callable[..., argparse.ArgumentParser]
 
 
 @contextmanager
-def extra(name: str) -> Iterator[None]:
+def extra(name: str, what: str = "this command") -> Iterator[None]:
     """Turn the absence of an optional package into advice.
 
     Raises:
@@ -28,7 +28,7 @@ def extra(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        message = f"this command needs {error.name}, which is not installed"
+        message = f"{what} needs {error.name}, which is not installed"
         hint = f"pip install '{PROGRAM}[{name}]'"
         raise ConfigurationError(message, hint=hint) from error
 

@@ -29,7 +29,7 @@ from gateway_guard.subjects import IMITABLE, hash_of
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch
     from gateway_guard.contribution import Contribution
-    from gateway_guard.events import Hearing
+    from gateway_guard.events import Hearing, Taking
     from gateway_guard.exchange import AnswerText, Outcome
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
@@ -63,6 +63,7 @@ class Backlog:
         self._noted: set[int] = set()
         self.awaited = Awaited(memory)
         self.hearers: list[Hearing] = []
+        self.takers: list[Taking] = []
 
     def __len__(self) -> int:
         """Return the number of events that are still to be worked off."""
@@ -137,11 +138,14 @@ class Backlog:
         self._settled += [ticket for ticket in settled if ticket.contribution]
         self._late += [event for event in events if is_late(event)]
 
-    def _tell(self, key: bytes, text: AnswerText) -> None:
+    def _tell(self, event: Answered | Fetched, text: AnswerText) -> None:
         """Tell who wants to hear it what was answered to a key."""
         for hearer in self.hearers:
             with Contained(self._instruments):
-                hearer(key, text)
+                hearer(event.key, text)
+        for taker in self.takers:
+            with Contained(self._instruments):
+                taker(event, text)
 
     def _add_answers(self, now: Instant) -> list[Ticket]:
         """Await the answers that are to come, count those that came; return their exchanges."""

@@ -14,6 +14,7 @@ import structlog
 from gateway_guard.arguments import PROGRAM, extra, within
 from gateway_guard.exceptions import GatewayGuardError
 from gateway_guard.lab.arguments import add_lab
+from gateway_guard.ledger.arguments import add_attribute, add_verify_bundle
 from gateway_guard.principal import key_id_of
 from gateway_guard.settings import load_settings
 
@@ -182,7 +183,7 @@ def add_bench(add_parser: AddParser) -> None:
         "--only",
         default="",
         metavar="NAME[,NAME]",
-        help="measure in-process, kept, proxy, scale, flood or bypass; the rest is null in JSON",
+        help="measure in-process, kept, proxy, scale, flood, ledger, bypass; else null in JSON",
     )
     command.add_argument(
         "--quick", action="store_true", help="take a few minutes, for rougher figures"
@@ -229,5 +230,7 @@ SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
     add_demo,
     add_bench,
     add_lab,
+    add_attribute,
+    add_verify_bundle,
     add_key_id,
 )

@@ -67,6 +67,7 @@ class Engine:
         self._opening = Opening(memory, self._powers, secret, reader)
         self._backlog = Backlog(memory, self._opening, instruments)
         self.hearers = self._backlog.hearers
+        self.takers = self._backlog.takers
 
     def refuse_early(self, principal: Principal, path: str, now: Instant) -> Decision | None:
         """Refuse a key that is blocked or has a penalty before anything of the request is read."""

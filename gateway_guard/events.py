@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Hearing = Callable[[bytes, "AnswerText"], None]
 """Takes a key and the text of an answer that was served to it, of which it keeps nothing."""
 
+Taking = Callable[["Answered | Fetched", "AnswerText"], None]
+"""Takes the text of an answer with the event that it came with, which says more of who asked."""
+
 
 class Event:
     """Something that happened."""
@@ -97,27 +100,32 @@ class Answers:
 class Answered(OfExchange):
     """An exchange came to its end with an answer, or is to have it later."""
 
-    __slots__ = ("_answers", "_at", "_reply", "answer", "awaited")
+    __slots__ = ("_answers", "_at", "_reply", "answer", "awaited", "name")
 
     def __init__(self, ticket: Ticket, answers: Answers, at: Instant) -> None:
         super().__init__(ticket)
+        self.name: bytes | None = None
         self.answer: Answer | None = None
         self.awaited: bytes | None = None
         self._reply: Reply | None = None
         self._answers = answers
         self._at = at
 
-    def read(self, hearing: Hearing, reader: FeatureReader) -> None:
-        """Read what was seen of the answer."""
-        ticket = self.ticket
+    @property
+    def key(self) -> bytes:
+        """Return the id of the key that it was served to."""
+        return self.ticket.key.id
 
-        def hear(text: AnswerText) -> None:
-            hearing(ticket.key.id, text)
-            self._reply = reply_of(ticket, text, reader)
-
-        answer = self._answers.share(ticket.answers, hear)
+    def read(self, taking: Taking, reader: FeatureReader) -> None:
+        """Read what was seen of the answer, and pass on what it says."""
+        texts: list[AnswerText] = []
+        answer = self._answers.share(self.ticket.answers, texts.append)
         self.answer = seen_of(answer)
         self.awaited = None if answer is None else answer.awaited
+        self.name = _name_of(answer)
+        for text in texts:
+            taking(self, text)
+            self._reply = reply_of(self.ticket, text, reader)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Remember what was shown and served."""
@@ -172,23 +180,29 @@ class Answered(OfExchange):
 class Fetched(Event):
     """Answers were fetched, some of them perhaps before; ``reply`` is the last of them."""
 
-    __slots__ = ("_answer", "_at", "fetch", "found", "reply")
+    __slots__ = ("_answer", "_at", "fetch", "found", "name", "reply")
 
     def __init__(self, fetch: Fetch, at: float) -> None:
         self.fetch = fetch
         self.found: list[Found] = []
+        self.name: bytes | None = None
         self.reply: Reply | None = None
         self._answer: Answer | None = None
         self._at = at
 
-    def read(self, hearing: Hearing, reader: FeatureReader) -> None:
-        """Read what was fetched."""
+    @property
+    def key(self) -> bytes:
+        """Return the id of the key that has fetched."""
+        return self.fetch.key
 
-        def hear(text: AnswerText) -> None:
-            hearing(self.fetch.key, text)
+    def read(self, taking: Taking, reader: FeatureReader) -> None:
+        """Read what was fetched, and pass on what it says."""
+        texts: list[AnswerText] = []
+        self._answer = self.fetch.outcome.read(texts.append)
+        self.name = _name_of(self._answer) or self.fetch.name
+        for text in texts:
+            taking(self, text)
             self.reply = reply_to(text, reader)
-
-        self._answer = self.fetch.outcome.read(hear)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Find what the key had not been served before."""
@@ -229,6 +243,11 @@ def _forget(ticket: Ticket, memory: Memory) -> None:
     memory.subjects.forget(ticket.key)
     for subject, _ in ticket.shares:
         memory.subjects.forget(subject)
+
+
+def _name_of(answer: Answer | None) -> bytes | None:
+    """Return the digest of the id that the upstream gave an answer, where it gave one."""
+    return answer.names[0] if answer is not None and answer.names else None
 
 
 def is_late(event: Event) -> TypeGuard[Answered | Fetched]:

@@ -42,8 +42,10 @@ Counters by name, with their labels::
     shadow_problems     as problems
     proxy_problems      code
     errors              the error's type
+    ledger              taken, dropped: texts of answers, dropped where too much waits
 
-Gauges: subjects, waiting, unverified, standings, buffered_bytes, policy_stale, policy_rejected.
+Gauges: subjects, waiting, unverified, standings, buffered_bytes, policy_stale, policy_rejected;
+with a ledger also ledger_waiting_chars, ledger_written and ledger_lost, the last two in texts.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _POLICY = re.compile(
 """What errors of OpenAI, Azure, Anthropic and others say where a policy for contents forbids it."""
 _CHARS_A_BYTE = 3  # of JSON or events in an encoding that nothing here decodes, about
 _MOST_PUT_OFF_BYTES = 2**16
-MOST_HEARD_CHARS = 2**15
+MOST_HEARD_CHARS = 2**20
 """Of a long answer's text, which waits to be heard: its two ends."""
 _TYPE_LENGTH, _ENCODING_LENGTH = len(b"content-type"), len(b"content-encoding")
 

@@ -144,6 +144,8 @@ class Opening:
             adds=exchange.adds,
             weight=exchange.times,
             times=exchange.times,
+            model=exchange.model,
+            dialect=exchange.dialect,
         )
 
     def _place(self, key_hash: int, name: str) -> int:

@@ -92,6 +92,8 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     gone: bool = False
     place: int | None = None
     adds: bool = False
+    model: str = ""
+    dialect: str = ""
 
     @property
     def count(self) -> int:

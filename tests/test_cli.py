@@ -47,7 +47,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     assert "GATEWAY_GUARD_*" in shown
     for add in SUBCOMMANDS:
-        assert f"    {add.__name__.removeprefix('add_').replace('_', '-')} " in shown
+        assert f"    {add.__name__.removeprefix('add_').replace('_', '-')} " in shown.replace(
+            "\n", " "
+        )
 
 
 def test_a_command_is_required(capsys: pytest.CaptureFixture[str]) -> None:

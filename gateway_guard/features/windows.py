@@ -103,6 +103,12 @@ class WindowHasher:
         weighted = np.frombuffer(letters, np.uint8) * self._powers[: len(letters)]
         return Words(starts, offsets, np.add.accumulate(weighted).take(offsets), letters)
 
+    def windows(self, words: Words, size: int) -> Hashes:
+        """Return the hash of every window of ``size`` words, in order; the low half is weak."""
+        raw = words.sums[size:] - words.sums[:-size]
+        raw *= self._inverses.take(words.offsets[:-size])
+        return raw
+
     def shingles(self, words: Words, spans: Sequence[Span] | None = None) -> Hashes:
         """Return the ``MOST_SHINGLES`` smallest distinct hashes of all windows.
 
@@ -110,8 +116,7 @@ class WindowHasher:
         hashes in common (bottom-k sampling; Cohen and Kaplan, 2007). Where spans are given, windows
         lie inside them, and a span shorter than a window is one window by itself.
         """
-        raw = words.sums[WINDOW:] - words.sums[:-WINDOW]
-        raw *= self._inverses.take(words.offsets[:-WINDOW])
+        raw = self.windows(words, WINDOW)
         if words.count < WINDOW:
             spans = [(0, words.count)] if spans is None else spans
         if spans is not None:

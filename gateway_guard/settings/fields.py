@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field
 
@@ -169,6 +170,18 @@ def _parse_claim(value: object) -> str | None:
     return name
 
 
+def _parse_directory(value: object) -> Path | None:
+    """Return the directory that a ``file:`` URL names."""
+    if value is None or isinstance(value, Path):
+        return value
+    url = urlsplit(str(value).strip())
+    path = Path(unquote(url.path))
+    if url.scheme != "file" or url.netloc not in {"", "localhost"} or not path.is_absolute():
+        message = "not the URL of a directory on this machine"
+        raise ValueError(message)
+    return path
+
+
 def _join(entries: tuple[object, ...]) -> str:
     """Write a list as it is read."""
     return ",".join(f"{entry:g}" if isinstance(entry, float) else str(entry) for entry in entries)
@@ -230,6 +243,12 @@ ClaimName = Annotated[
     BeforeValidator(_parse_claim),
     Kind("claim", "write it like sub"),
 ]
+Directory = Annotated[
+    Path | None,
+    BeforeValidator(_parse_directory),
+    Kind("URL", "write it like file:///var/lib/gateway-guard/ledger"),
+]
+Run = Annotated[int, Field(ge=9, le=1000), Kind("number", "write a number of words like 24")]
 Contact = Annotated[
     str,
     BeforeValidator(_parse_contact),

@@ -14,6 +14,7 @@ from gateway_guard.settings.fields import (
     ClaimName,
     Contact,
     Count,
+    Directory,
     Duration,
     HeaderName,
     Importable,
@@ -24,6 +25,7 @@ from gateway_guard.settings.fields import (
     Paths,
     PositiveDuration,
     Rates,
+    Run,
     Share,
     Size,
 )
@@ -179,6 +181,35 @@ class Settings(BaseSettings):
         default=parse_duration("15m"),
         description="after so long without the start of an answer a request is forgotten",
     )
+    ledger: Directory = Field(
+        default=None,
+        description="directory for fingerprints of what was served, and to whom; needs "
+        "`gateway-guard[ledger]`",
+    )
+    ledger_run: Run = Field(
+        default=24,
+        description="every verbatim run of so many words of an answer is found later; characters "
+        "in scripts without spaces",
+    )
+    ledger_answer_bytes: Size = Field(
+        default=parse_size("4KiB"),
+        description="fingerprints kept of one answer; of a longer one only longer runs are found",
+    )
+    ledger_queue: Size = Field(
+        default=parse_size("32MiB"),
+        description="texts of answers that wait to be fingerprinted; what comes on top is counted "
+        "and left out",
+    )
+    ledger_flush_seconds: PositiveDuration = Field(
+        default=parse_duration("30s"),
+        description="how often a segment is written: a crash loses what came since",
+    )
+    ledger_keep: PositiveDuration = Field(
+        default=parse_duration("400d"), description="days of the ledger older than this are deleted"
+    )
+    ledger_size: Size = Field(
+        default=parse_size("100GiB"), description="beyond this its oldest days are deleted"
+    )
     app: Importable = Field(
         default=None,
         description="ASGI application that `gateway_guard.asgi:app` stands in front of",
@@ -222,6 +253,10 @@ class Settings(BaseSettings):
             (
                 self.secret_previous is not None and self.secret in {None, self.secret_previous},
                 f"{PREFIX}SECRET_PREVIOUS is what {PREFIX}SECRET was before: set both",
+            ),
+            (
+                self.ledger is not None and self.secret is None and self.state_dir is None,
+                f"{PREFIX}LEDGER needs {PREFIX}SECRET or STATE_DIR: else nothing is found in it",
             ),
             (
                 self.key_claim is not None and self.keys == "ignore",
