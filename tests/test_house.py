@@ -356,7 +356,9 @@ def test_an_optional_dependency_has_one_importer() -> None:
     """Each package that only an extra brings is imported in one module at most."""
     project = read_project()
     extras = project["optional-dependencies"]
-    optional = import_names([*extras["serve"], *extras["demo"], *extras["bench"]])
+    optional = import_names(
+        [*extras["serve"], *extras["demo"], *extras["bench"], *extras["valkey"]]
+    )
     optional -= import_names(project["dependencies"]) | {PACKAGE}
     modules = read_package()
     crowded = {name: found for name in optional if len(found := importers(modules, name)) > 1}
@@ -367,6 +369,8 @@ def test_what_only_tests_and_lint_bring_is_not_imported() -> None:
     """The package never needs what it is tested and checked with."""
     extras = read_project()["optional-dependencies"]
     tools = import_names([*extras["test"], *extras["lint"]])
-    tools -= import_names([*extras["serve"], *extras["demo"], *extras["bench"]]) | {PACKAGE}
+    tools -= import_names(
+        [*extras["serve"], *extras["demo"], *extras["bench"], *extras["valkey"]]
+    ) | {PACKAGE}
     modules = read_package()
     assert {name: found for name in tools if (found := importers(modules, name))} == {}
