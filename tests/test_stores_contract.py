@@ -147,14 +147,14 @@ def test_several_parts_of_one_slot_may_come_at_once(place: Place) -> None:
 
 
 def test_a_version_changes_with_what_is_kept_and_not_otherwise(place: Place) -> None:
-    """So that nobody reads what he knows."""
+    """So that nobody reads what he knows, his own part among it."""
     store, seen = place.store(), []
-    for written in (None, part(2), part(1), part(2), part(3), part(1, slot=1)):
+    for written in (None, part(2), part(1), part(2), part(3), part(1, slot=1), part(1, slot=7)):
         store.write([written] if written else [])
-        seen.append(store.versions([SUBJECT, OTHER]))
+        seen.append(store.versions([SUBJECT, OTHER], 7))
     subject = [version for version, _ in seen]
     changed = [left != right for left, right in pairwise(subject)]
-    assert changed == [True, False, False, True, True]
+    assert changed == [True, False, False, True, True, False]
     assert {other for _, other in seen} == {0}
 
 
@@ -166,20 +166,20 @@ def test_many_subjects_are_asked_about_at_once(place: Place) -> None:
     found = store.read(subjects)
     assert [len(parts) for parts in found] == [1, 0] * 600
     assert all(parts[0].data == subjects[2 * at] for at, parts in enumerate(found[::2]))
-    assert [version > 0 for version in store.versions(subjects)] == [True, False] * 600
+    assert [version > 0 for version in store.versions(subjects, 7)] == [True, False] * 600
 
 
 def test_a_slot_has_one_holder_and_his_successor_an_epoch_of_his_own(place: Place) -> None:
     """Whoever let go of it may not renew it."""
     one, two = place.store(), place.store()
     first, second = one.lease(60.0), two.lease(60.0)
-    assert (first, second) == (Lease(0, 1), Lease(1, 1))
+    assert (first.slot, second.slot) == (0, 1)
     assert one.writers() == two.writers() == 2
     assert one.renew(first, 60.0)
     one.release(first)
     assert two.writers() == 1
     successor = two.lease(60.0)
-    assert successor == Lease(0, 2)
+    assert successor == Lease(0, first.epoch + 1)
     assert not one.renew(first, 60.0)
     assert two.renew(successor, 60.0)
     one.release(first)
@@ -193,6 +193,21 @@ def test_a_lease_that_is_not_renewed_ends(place: Place) -> None:
     valkeys.wait_until(lambda: store.writers() == 0)
     assert store.lease(60.0) == Lease(lost.slot, lost.epoch + 1)
     assert not store.renew(lost, 60.0)
+
+
+def test_a_store_that_lost_its_memory_learns_of_its_writers_anew(place: Place) -> None:
+    """Each keeps his slot; whoever comes first gets one that nobody holds, or another epoch."""
+    store = place.store()
+    held = [Lease(0, 1_700_000_000), Lease(2, 1_700_000_000)]
+    assert all(store.renew(lease, 60.0) for lease in held)
+    assert store.writers() == 2
+    assert store.lease(60.0).slot == 1
+    assert all(store.renew(lease, 60.0) for lease in held)
+    store.release(held[0])
+    taken = store.lease(60.0)
+    assert taken.slot == 0
+    assert taken.epoch > held[0].epoch
+    assert not store.renew(held[0], 60.0)
 
 
 def test_what_an_old_epoch_writes_is_refused(place: Place) -> None:
@@ -282,11 +297,11 @@ def test_namespaces_know_nothing_of_each_other(place: Place) -> None:
     ours.keep_instants("ages", np.array([1], np.uint64), np.array([1.0]))
     ours.lease(60.0)
     assert theirs.read([SUBJECT]) == [[]]
-    assert theirs.versions([SUBJECT]) == [0]
+    assert theirs.versions([SUBJECT], 7) == [0]
     assert theirs.standings(10) == []
     assert theirs.entries("news", "", 10) == []
     assert theirs.writers() == 0
-    assert theirs.lease(60.0) == Lease(0, 1)
+    assert theirs.lease(60.0).slot == 0
     assert instants(theirs, "ages", 10) == {}
 
 

@@ -1,7 +1,7 @@
 """Where rows live when they are not hot: memory, SQLite, Valkey. One Protocol, one contract."""
 
 from gateway_guard.stores.base import STANDING, Entry, Instants, Lease, Part, Store
-from gateway_guard.stores.choice import open_store, store_of
+from gateway_guard.stores.choice import is_shared, open_store, store_of
 from gateway_guard.stores.link import Link
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Link",
     "Part",
     "Store",
+    "is_shared",
     "open_store",
     "store_of",
 ]

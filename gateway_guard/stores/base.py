@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Hashes = npt.NDArray[np.uint64]
 Times = npt.NDArray[np.float64]
 
+STARTS = "starts"
+"""The kind of instants that are never pruned: when a deployment's first guard ran."""
+
 STANDING = 0xFFFF
 """The slot under which a subject's standing is kept, whoever wrote it; no writer leases it."""
 
@@ -46,7 +49,11 @@ class Part(msgspec.Struct, frozen=True, gc=False):
 
 
 class Lease(NamedTuple):
-    """A slot to write under, and how often it was leased: only the last holder may renew it."""
+    """A slot to write under, and its epoch: only who leased it last may renew it.
+
+    The first epoch of a slot is the second in which it was leased, so that no two holders have the
+    same one though a store may have lost its memory between them.
+    """
 
     slot: int
     epoch: int
@@ -92,7 +99,10 @@ class Store(Protocol):
         ...
 
     def renew(self, lease: Lease, seconds: float) -> bool:
-        """Hold a slot for longer; false where somebody else has taken it over."""
+        """Hold a slot for longer; false where somebody else has taken it over.
+
+        A store that knows nothing of the slot any more learns of it anew.
+        """
         ...
 
     def release(self, lease: Lease) -> None:
@@ -105,8 +115,8 @@ class Store(Protocol):
     def write(self, parts: Sequence[Part]) -> None:
         """Keep each part that is newer than the one in its slot."""
 
-    def versions(self, subjects: Sequence[bytes]) -> list[int]:
-        """Return a number for each subject that changes whenever one of its parts does."""
+    def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
+        """Return a number for each subject that changes whenever a part does but a slot's own."""
         ...
 
     def read(self, subjects: Sequence[bytes]) -> list[list[Part]]:

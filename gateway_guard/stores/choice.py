@@ -26,6 +26,14 @@ PART_OF_MEMORY = 0.06
 """Share of the memory setting for what a store in memory may hold."""
 
 
+def is_shared(settings: Settings) -> bool:
+    """Tell whether the store that the settings mean may be written to by others as well."""
+    if settings.store is not None:
+        return not is_memory(settings.store.get_secret_value())
+    folder = settings.state_dir
+    return folder is not None and os.access(folder, os.W_OK | os.X_OK)
+
+
 def store_of(settings: Settings, clock: Callable[[], float]) -> Store:
     """Return the store that the settings mean; ``clock`` gives wall-clock seconds.
 
@@ -39,9 +47,8 @@ def store_of(settings: Settings, clock: Callable[[], float]) -> Store:
     keeping = Keeping(settings.namespace, settings.retention)
     size_bytes = int(PART_OF_MEMORY * settings.memory)
     if settings.store is None:
-        folder = settings.state_dir
-        if folder is not None and os.access(folder, os.W_OK | os.X_OK):
-            return SqliteStore(folder / FILE_NAME, clock, keeping)
+        if settings.state_dir is not None and is_shared(settings):
+            return SqliteStore(settings.state_dir / FILE_NAME, clock, keeping)
         return MemoryStore(size_bytes, clock, keeping)
     url = settings.store.get_secret_value()
     if not is_memory(url) and not secret_survives(settings):

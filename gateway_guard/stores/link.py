@@ -52,10 +52,15 @@ class Link:
         """Tell whether the store did what it was last asked."""
         return bool(self._up)
 
+    @property
+    def ready(self) -> bool:
+        """Tell whether the store is to be asked at present."""
+        return self._timer() >= self._retry_at
+
     def attempt(self, work: Callable[[Store], T]) -> T | None:
         """Have the store do some work; ``None`` where it failed, or is not to be asked yet."""
         begun_at = self._timer()
-        if begun_at < self._retry_at:
+        if not self.ready:
             return None
         done, error = None, None
         with Contained(self._instruments) as contained:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway_guard.stores.base import STANDING, Entry, Instants, Keeping, Lease, Part
+from gateway_guard.stores.base import STANDING, STARTS, Entry, Instants, Keeping, Lease, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,12 +51,14 @@ class MemoryStore:
             if until_at <= now:
                 self._leases[slot] = epoch + 1, now + seconds
                 return Lease(slot, epoch + 1)
-        self._leases.append((1, now + seconds))
-        return Lease(len(self._leases) - 1, 1)
+        self._leases.append((int(now), now + seconds))
+        return Lease(len(self._leases) - 1, int(now))
 
     def renew(self, lease: Lease, seconds: float) -> bool:
         """Hold a slot for longer."""
-        held = lease.slot < len(self._leases) and self._leases[lease.slot][0] == lease.epoch
+        while lease.slot >= len(self._leases):
+            self._leases.append((lease.epoch if lease.slot == len(self._leases) else 0, 0.0))
+        held = self._leases[lease.slot][0] == lease.epoch
         if held:
             self._leases[lease.slot] = lease.epoch, self._clock() + seconds
         return held
@@ -79,14 +81,16 @@ class MemoryStore:
             if before is None or before.version < part.version:
                 self._held += len(part.data) + (-len(before.data) if before else _OVERHEAD)
                 kept.parts[part.slot] = part
-                kept.changes, kept.written_at = kept.changes + 1, now
+                kept.changes[part.slot] += 1
+                kept.written_at = now
             self._subjects.move_to_end(part.subject)
         while self._held > self._size_bytes and self._subjects:
             self._drop(next(iter(self._subjects)))
 
-    def versions(self, subjects: Sequence[bytes]) -> list[int]:
+    def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return how often each subject has changed."""
-        return [self._subjects.get(subject, _NOTHING).changes for subject in subjects]
+        found = [self._subjects.get(subject, _NOTHING).changes for subject in subjects]
+        return [changes.total() - changes[slot] for changes in found]
 
     def read(self, subjects: Sequence[bytes]) -> list[list[Part]]:
         """Return the parts of each subject."""
@@ -139,8 +143,12 @@ class MemoryStore:
         oldest = self._clock() - self._keeping.seconds
         for subject in [id_ for id_, kept in self._subjects.items() if kept.written_at < oldest]:
             self._drop(subject)
-        for kept in self._instants.values():
-            for hash_ in [hash_ for hash_, (_, used_at) in kept.items() if used_at < oldest]:
+        for kind, kept in self._instants.items():
+            for hash_ in (
+                []
+                if kind == STARTS
+                else [hash_ for hash_, (_, used_at) in kept.items() if used_at < oldest]
+            ):
                 del kept[hash_]
         for entries in self._logs.values():
             while entries and entries[0][1] < oldest:
@@ -161,7 +169,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.parts: dict[int, Part] = {}
-        self.changes = 0
+        self.changes = Counter[int]()
         self.written_at = 0.0
 
 

@@ -198,7 +198,8 @@ def _packed_counts(counts: npt.NDArray[np.uint32]) -> bytes:
     places = counts != 0
     wide = bool(counts.max() > _BYTE)
     head = bytes((wide, np.packbits(places)[0]))
-    return head + counts[places].astype("<u4" if wide else "<u1").tobytes()
+    told: bytes = counts[places].astype("<u4" if wide else "<u1").tobytes()
+    return head + told
 
 
 def _unpacked_counts(reader: _Reader) -> npt.NDArray[np.uint32]:

@@ -22,6 +22,7 @@ if old then
 end
 redis.call('HSET', KEYS[1], ARGV[1], new)
 redis.call('HINCRBY', KEYS[1], 'changes', 1)
+redis.call('HINCRBY', KEYS[1], 'own' .. ARGV[1], 1)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """
@@ -33,7 +34,7 @@ for slot = 0, tonumber(ARGV[2]) - 1 do
   local epoch, ends = 0, 0
   if held then epoch, ends = string.match(held, '(%d+) (%d+)') end
   if tonumber(ends) <= now then
-    epoch = tonumber(epoch) + 1
+    epoch = held and tonumber(epoch) + 1 or tonumber(time[1])
     redis.call('HSET', KEYS[1], slot, epoch .. ' ' .. string.format('%.0f', now + ARGV[1]))
     return {slot, epoch}
   end
@@ -44,7 +45,7 @@ RENEW = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HGET', KEYS[1], ARGV[1])
-if not held or string.match(held, '(%d+) ') ~= ARGV[2] then return 0 end
+if held and string.match(held, '(%d+) ') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now + ARGV[3]))
 return 1
 """

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gateway_guard.exceptions import StoreError
-from gateway_guard.stores.base import SCHEMA, STANDING, VERSION, Entry, Instants, Lease, Part
+from gateway_guard.stores import tables
+from gateway_guard.stores.base import (
+    SCHEMA,
+    STANDING,
+    STARTS,
+    VERSION,
+    Entry,
+    Instants,
+    Lease,
+    Part,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,33 +32,8 @@ if TYPE_CHECKING:
     from gateway_guard.stores.base import Hashes, Keeping, Times
 
 _BUSY_SECONDS = 0.1
+_TRIES = 3
 _AT_ONCE = 500  # variables that one statement may have, in the oldest SQLite around
-_TABLES = """
-CREATE TABLE writers (ns TEXT, slot INTEGER, epoch INTEGER, until REAL, PRIMARY KEY (ns, slot));
-CREATE TABLE changes (n INTEGER);
-INSERT INTO changes VALUES (0);
-CREATE TABLE parts (
-  ns TEXT, subject BLOB, slot INTEGER, version BLOB, data BLOB, until REAL, at REAL, change INTEGER,
-  PRIMARY KEY (ns, subject, slot)) WITHOUT ROWID;
-CREATE INDEX written ON parts (ns, at);
-CREATE INDEX lasting ON parts (ns, until) WHERE until > 0;
-CREATE TABLE logs (n INTEGER PRIMARY KEY AUTOINCREMENT, ns TEXT, log TEXT, at REAL, data BLOB);
-CREATE INDEX told ON logs (ns, log, n);
-CREATE TABLE instants (
-  ns TEXT, kind TEXT, hash INTEGER, at REAL, used REAL, PRIMARY KEY (ns, kind, hash)) WITHOUT ROWID;
-"""
-_WRITE = """
-INSERT INTO parts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-ON CONFLICT DO UPDATE SET version = ?4, data = ?5, until = ?6, at = ?7, change = ?8
-WHERE ?4 > version
-"""
-_KEEP_INSTANT = """
-INSERT INTO instants VALUES (?1, ?2, ?3, ?4, ?5)
-ON CONFLICT DO UPDATE SET at = min(at, ?4), used = max(used, ?5)
-"""
-_TAKE = """
-SELECT slot, epoch FROM writers WHERE ns = ? AND until <= ? AND slot < ? ORDER BY slot LIMIT 1
-"""
 
 
 class SqliteStore:
@@ -70,7 +55,14 @@ class SqliteStore:
         with self._telling():
             if self._damaged:
                 self._put_aside()
-            self._database = self._opened()
+            for tries in range(_TRIES):
+                try:
+                    self._database = self._opened()
+                    break
+                except sqlite3.OperationalError as error:
+                    # Workers that start together make the tables one after the other.
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or tries == _TRIES - 1:
+                        raise
 
     def now(self) -> float:
         """Return the machine's clock."""
@@ -80,10 +72,9 @@ class SqliteStore:
         """Take over the first slot that nobody holds."""
         with self._writing() as run:
             now = self._clock()
-            found = run(_TAKE, (self._ns, now, STANDING)).fetchone()
+            found = run(tables.TAKE, (self._ns, now, STANDING)).fetchone()
             if found is None:
-                count = run("SELECT count(*) FROM writers WHERE ns = ?", (self._ns,)).fetchone()[0]
-                found = count, 0
+                found = run(tables.FREE, (self._ns, self._ns)).fetchone()[0], int(now) - 1
             lease = Lease(found[0], found[1] + 1)
             row = (self._ns, *lease, now + seconds)
             run("INSERT OR REPLACE INTO writers VALUES (?, ?, ?, ?)", row)
@@ -92,8 +83,8 @@ class SqliteStore:
     def renew(self, lease: Lease, seconds: float) -> bool:
         """Hold a slot for longer."""
         with self._writing() as run:
-            what = "UPDATE writers SET until = ? WHERE ns = ? AND slot = ? AND epoch = ?"
-            return run(what, (self._clock() + seconds, self._ns, *lease)).rowcount == 1
+            row = (self._ns, *lease, self._clock() + seconds)
+            return run(tables.RENEW, row).rowcount == 1
 
     def release(self, lease: Lease) -> None:
         """Let go of a slot."""
@@ -114,12 +105,15 @@ class SqliteStore:
             for part in parts:
                 version = VERSION.pack(*part.version)
                 row = (self._ns, part.subject, part.slot, version, part.data, part.until_at)
-                run(_WRITE, (*row, now, change))
+                run(tables.WRITE, (*row, now, change))
 
-    def versions(self, subjects: Sequence[bytes]) -> list[int]:
+    def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return the number of the last write of each subject."""
-        what = "SELECT subject, max(change) FROM parts WHERE ns = ? AND subject IN ({}) GROUP BY 1"
-        found = dict(self._rows_of(what, subjects))
+        what = """
+        SELECT subject, max(CASE slot WHEN ?1 THEN 0 ELSE change END) FROM parts
+        WHERE ns = ?2 AND subject IN ({}) GROUP BY 1
+        """
+        found = dict(self._rows_of(what, subjects, slot))
         return [found.get(subject, 0) for subject in subjects]
 
     def read(self, subjects: Sequence[bytes]) -> list[list[Part]]:
@@ -162,7 +156,7 @@ class SqliteStore:
         with self._writing() as run:
             now = self._clock()
             for hash_, instant in zip(hashes.view(np.int64).tolist(), at.tolist(), strict=True):
-                run(_KEEP_INSTANT, (self._ns, kind, hash_, instant, now))
+                run(tables.KEEP_INSTANT, (self._ns, kind, hash_, instant, now))
 
     def instants(self, kind: str, after: str, most: int) -> Instants:
         """Return a page, in the order of the hashes as signed numbers."""
@@ -180,7 +174,7 @@ class SqliteStore:
         oldest, most = self._clock() - self._keeping.seconds, self._keeping.entries
         with self._writing() as run:
             run("DELETE FROM parts WHERE ns = ? AND at < ?", (self._ns, oldest))
-            run("DELETE FROM instants WHERE ns = ? AND used < ?", (self._ns, oldest))
+            run(tables.FORGET, (self._ns, oldest, STARTS))
             run("DELETE FROM logs WHERE ns = ? AND at < ?", (self._ns, oldest))
             logs = run("SELECT DISTINCT log FROM logs WHERE ns = ?", (self._ns,)).fetchall()
             for (log,) in logs:
@@ -226,7 +220,7 @@ class SqliteStore:
         database.execute("BEGIN IMMEDIATE")
         [version] = database.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            for statement in _TABLES.split(";"):
+            for statement in tables.TABLES.split(";"):
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {SCHEMA}")
         database.execute("COMMIT")
@@ -244,10 +238,10 @@ class SqliteStore:
         with self._telling():
             return _connected(self._database).execute(what, values).fetchall()
 
-    def _rows_of(self, what: str, subjects: Sequence[bytes]) -> Iterator[Any]:
+    def _rows_of(self, what: str, subjects: Sequence[bytes], *first: int) -> Iterator[Any]:
         for begin in range(0, len(subjects), _AT_ONCE):
             asked = subjects[begin : begin + _AT_ONCE]
-            yield from self._rows(what.format(",".join("?" * len(asked))), self._ns, *asked)
+            yield from self._rows(what.format(",".join("?" * len(asked))), *first, self._ns, *asked)
 
     @contextmanager
     def _writing(self) -> Iterator[Callable[..., sqlite3.Cursor]]:

@@ -104,13 +104,13 @@ class ValkeyStore:
                     self._index(pipeline, part)
                 pipeline.execute_command("EVALSHA", *arguments, part.slot, packed(part), keep)
 
-    def versions(self, subjects: Sequence[bytes]) -> list[int]:
+    def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return the number of writes to each subject."""
         with self._pipeline() as pipeline:
             for subject in subjects:
-                pipeline.hget(self._part_key(subject), "changes")
+                pipeline.hmget(self._part_key(subject), "changes", f"own{slot}")
             found = pipeline.execute()
-        return [int(changes or 0) for changes in found]
+        return [int(changes or 0) - int(own or 0) for changes, own in found]
 
     def read(self, subjects: Sequence[bytes]) -> list[list[Part]]:
         """Return the parts of each subject."""
@@ -119,11 +119,7 @@ class ValkeyStore:
                 pipeline.hgetall(self._part_key(subject))
             found = pipeline.execute()
         return [
-            [
-                unpacked(subject, field, value)
-                for field, value in fields.items()
-                if field != b"changes"
-            ]
+            [unpacked(subject, field, value) for field, value in fields.items() if field.isdigit()]
             for subject, fields in zip(subjects, found, strict=True)
         ]
 
