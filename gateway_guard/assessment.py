@@ -50,6 +50,7 @@ class Assessment(msgspec.Struct, frozen=True):
         row, elapsed = memory.subjects.project(subject, now)
         reading = profile.read(row, elapsed, now.wall)
         score = best_score(subject, reading, minimum=self.minimum, aged=aged)
+        subject.logit = score.logit
         most = min(POWERS[subject.kind], Action.THROTTLE if warming else Action.BLOCK)
         with _confirmed(standing, now.wall, counted=subject.exchanges >= MINIMUM_SAMPLE):
             verdict.judge(standing, score, self.ladder, most=most, now=now.wall)

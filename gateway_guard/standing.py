@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway_guard.actions import Action
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _LOOKED_AT = 16
+
+
+class Said(NamedTuple):
+    """What others were told of a standing: the verdict, and how it goes on."""
+
+    verdict: tuple[object, ...]
+    above: int
+    paced_at: float
+    held_until_at: float
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +33,8 @@ class Standing:
     before, ``told`` those that may. ``provisional`` says that only pending exchanges brought it,
     ``probation`` that a block has ended and its evidence is to be discounted.
     ``announced`` is what the log was last told: an action, with the rate or the end that it has.
+    ``revision`` counts the changes that other writers were told of, theirs included; ``shown`` is
+    what they were last told. Of what an ``operator`` said nothing automatic takes anything back.
     """
 
     action: Action = Action.PASS
@@ -41,13 +56,17 @@ class Standing:
     refused: int = 0
     announced: tuple[Action, float] = (Action.PASS, 0.0)
     families: frozenset[str] = field(default_factory=frozenset)
+    revision: int = 0
+    shown: Said | None = None
+    operator: bool = False
 
 
 class Standings:
     """The standings of all subjects that have one, least recently changed first, bounded.
 
     A subject that passes and never offended has none. ``by_content`` are those of templates that
-    only show once a text has been read.
+    only show once a text has been read. Where ``changed`` is a dictionary, what has changed is
+    noted there, for other writers to learn of.
     """
 
     def __init__(self, capacity: int, *, content: bytes = b"\0") -> None:
@@ -56,6 +75,7 @@ class Standings:
         self._content = content
         self._standings: OrderedDict[bytes, Standing] = OrderedDict()
         self.by_content: set[bytes] = set()
+        self.changed: dict[bytes, Standing] | None = None
 
     def __len__(self) -> int:
         """Return the number of standings kept."""
@@ -65,6 +85,10 @@ class Standings:
         """Return a subject's standing, or ``None``."""
         return self._standings.get(subject)
 
+    def items(self) -> Iterable[tuple[bytes, Standing]]:
+        """Return every subject with its standing."""
+        return self._standings.items()
+
     def keep(self, subject: bytes, standing: Standing) -> None:
         """Keep a standing; of too many, the oldest goes that refuses nothing.
 
@@ -72,6 +96,7 @@ class Standings:
         """
         self._standings[subject] = standing
         self._standings.move_to_end(subject)
+        self.note(subject, standing)
         if subject.startswith(self._content):
             self.by_content.add(subject)
         if len(self._standings) > self._capacity:
@@ -79,6 +104,17 @@ class Standings:
 
     def forget(self, subject: bytes) -> None:
         """Drop a standing that says nothing any more."""
+        standing = self._standings.get(subject)
+        if standing is not None:
+            self.note(subject, standing)
+            self._drop(subject)
+
+    def note(self, subject: bytes, standing: Standing) -> None:
+        """Take note that a standing has changed, or may have."""
+        if self.changed is not None:
+            self.changed[subject] = standing
+
+    def _drop(self, subject: bytes) -> None:
         self._standings.pop(subject, None)
         self.by_content.discard(subject)
 
@@ -88,4 +124,4 @@ class Standings:
             if not standing.action.refuses:
                 break
             self._standings.move_to_end(subject)
-        self.forget(next(iter(self._standings)))
+        self._drop(next(iter(self._standings)))
