@@ -18,6 +18,7 @@ from gateway_guard.instrumentation import Contained
 ROUND_SECONDS = 0.1
 """How long after a round the next one begins."""
 
+_SOON = 0.1
 _LAST_SECONDS = 2.0
 
 
@@ -83,6 +84,10 @@ class Pulse:
         """Take note of a round that is over, and plan the next one only now."""
         if loop is not self._loop:
             return
+        pause = ROUND_SECONDS
         with Contained(self._instruments):
-            self._syncer.apply(batch, None if done.cancelled() else done.result())
-        self._planned = loop.call_later(ROUND_SECONDS, self._beat)
+            heard = None if done.cancelled() else done.result()
+            self._syncer.apply(batch, heard)
+            if self._syncer.urgent(heard):
+                pause *= _SOON
+        self._planned = loop.call_later(pause, self._beat)

@@ -29,6 +29,7 @@ PUSH_LOGITS = 0.2
 PUSH_SECONDS = 30.0
 """A row is pushed when it has as many new exchanges, its score moved so far, or after so long."""
 
+_FEW = 4
 _PUSH_WATCHED = 32  # subjects that impose nothing need not be as up to date
 _MOST_PUSHED = 64
 _MOST_ASKED = 256
@@ -113,7 +114,10 @@ class Rows:
     ) -> None:
         row = subject.row
         imposes = POWERS[subject.kind] > Action.WATCH
-        enough = PUSH_EXCHANGES if imposes else _PUSH_WATCHED
+        enough = _PUSH_WATCHED
+        if imposes:
+            # A score of few exchanges moves with each of them.
+            enough = min(PUSH_EXCHANGES, 1 + self._known(subject) // _FEW)
         grown = subject.exchanges - self._pushed[row] >= enough
         moved = abs(subject.logit - self._logit[row]) >= PUSH_LOGITS and imposes
         if grown or moved or everything or steady - self._pushed_at[row] >= PUSH_SECONDS:
@@ -125,6 +129,11 @@ class Rows:
         if steady - self._asked_at[row] >= pause and len(batch.asked) < _MOST_ASKED:
             self._asked_at[row] = steady
             batch.asked.append((subject.id, int(self._version[row])))
+
+    def _known(self, subject: Subject) -> int:
+        """Return how many exchanges were counted here and elsewhere."""
+        others = self._table.foreign["exchanges"][subject.row] if not self._alone else 0.0
+        return subject.exchanges + int(others * self._table.has_foreign[subject.row])
 
     def _push(self, batch: Batch, subject: Subject, steady: float, shift: float) -> None:
         row = subject.row
@@ -141,6 +150,11 @@ class Rows:
                 del self._evicted[id_]
                 batch.rows.append((gone.row, float(gone.row["updated_at"][0]) + shift))
                 self._used = True
+
+    def take_dropped(self) -> int:
+        """Return how many rows that gave way were lost since the last time."""
+        dropped, self.dropped = self.dropped, 0
+        return dropped
 
     @property
     def finished(self) -> bool:

@@ -111,6 +111,10 @@ class Syncer:
         """Say and ask a batch, in the store's thread; ``None`` where that was not done."""
         return self._link.attempt(lambda store: self._conversation.hold(store, batch))
 
+    def urgent(self, heard: Heard | None) -> bool:
+        """Tell whether the next round is not to be waited for: what was read is to be said now."""
+        return heard is not None and any(found.version == 0 for found in heard.found)
+
     @property
     def finished(self) -> bool:
         """Tell whether all was said that could be, or nobody answers."""
@@ -130,6 +134,7 @@ class Syncer:
             return
         self._lease, self._offset_seconds = heard.lease, heard.offset_seconds
         self._instruments.gauges["store_writers"] = float(heard.writers)
+        self._instruments.count("store_parts", "dropped", self._rows.take_dropped())
         if heard.lost:
             self._rows.lost()
             return
