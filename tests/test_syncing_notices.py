@@ -92,6 +92,33 @@ def test_the_newer_verdict_is_true_for_who_knew_the_older_one() -> None:
     assert two.memory.standings.get(SUBJECT) is None
 
 
+def test_who_is_watched_each_finds_out_for_himself() -> None:
+    """A worker that knows little of a subject does not clear it for those who know more."""
+    one = Writer()
+    one.memory.standings.keep(SUBJECT, Standing(Action.WATCH, score=-1.0))
+    assert one.told() == []
+    assert one.finds(Action.THROTTLE, until_at=NOW + 900).watched_at == 0.0
+    assert one.finds(Action.WATCH).action == Action.WATCH
+    one.memory.standings.forget(SUBJECT)
+    assert one.told() == []
+
+
+def test_a_throttle_that_goes_on_goes_on_everywhere() -> None:
+    """Its end moves as long as the evidence stands; that is told once a minute."""
+    one, two = Writer(), Writer()
+    two.hears(one.finds(Action.THROTTLE, until_at=NOW + 900))
+    one.standing.until_at += 30
+    one.memory.standings.note(SUBJECT, one.standing)
+    told = one.told()
+    one.standing.until_at += 30
+    one.memory.standings.note(SUBJECT, one.standing)
+    told += one.told()
+    assert len(told) == 1
+    two.hears(*told)
+    assert two.standing.until_at in {NOW + 930, NOW + 960}
+    assert two.told() == []
+
+
 @pytest.mark.parametrize("late", [0.0, 5.0, -5.0])
 def test_of_verdicts_found_at_the_same_time_the_more_severe_is_true(late: float) -> None:
     """Whoever has the faster clock; and all come to know it."""
@@ -194,10 +221,8 @@ def test_the_order_of_what_one_writer_said_does_not_matter_in_the_end(
 ) -> None:
     """Nor does what is heard twice."""
     one = Writer()
-    steps = (Action.WATCH, Action.THROTTLE, Action.BLOCK, Action.THROTTLE)
-    said = []
-    for number, action in enumerate(steps):
-        said.append(one.finds(action, until_at=NOW + 100 * number))
+    steps = (Action.THROTTLE, Action.WATCH, Action.BLOCK, Action.THROTTLE)
+    said = [one.finds(action, until_at=NOW + 100 * at) for at, action in enumerate(steps)]
     two = Writer()
     two.hears(*(said[at] for at in (*order, *twice, 3)))
     two.hears(*two.told())

@@ -100,6 +100,8 @@ class Notices:
         if truer:
             _adopt(known, notice, shift)
             above = max(above, notice.above) if known.action >= Action.THROTTLE else 0
+        elif known.revision == notice.revision and known.action == notice.action:
+            known.until_at = max(known.until_at, shift.wall_in(notice.until_at))
         elif known.revision < notice.revision:
             # Whoever told of it did not know what is known here, and is to be told again.
             known.revision, before = notice.revision, _SAYS_NOTHING
@@ -148,10 +150,14 @@ def kept(notice: Notice) -> Part:
 
 
 def _said(standing: Standing) -> Said:
-    """Return what of a standing others must know."""
+    """Return what of a standing others must know.
+
+    That a subject is watched, or no longer, each finds out for himself: who knows least of it must
+    not say so to all.
+    """
     throttled = standing.action == Action.THROTTLE
     verdict = (
-        int(standing.action),
+        int(standing.action) if standing.action > Action.WATCH else 0,
         standing.until_at if standing.action == Action.BLOCK else 0.0,
         standing.penalty_until_at,
         standing.offences,
