@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway_guard.actions import Action
@@ -62,8 +63,10 @@ class Standing:
 
 
 class Standings:
-    """The standings of all subjects that have one, least recently changed first, bounded.
+    """The standings of all subjects that have one, bounded.
 
+    Where there are too many, the kind of subject gives way that has the most of them, so that no
+    flood of one kind takes the room of another. Kinds are told apart by the first byte of an id.
     A subject that passes and never offended has none. ``by_content`` are those of templates that
     only show once a text has been read. Where ``changed`` is a dictionary, what has changed is
     noted there, for other writers to learn of.
@@ -73,7 +76,8 @@ class Standings:
         """Keep at most ``capacity`` standings; ids of content templates begin with ``content``."""
         self._capacity = capacity
         self._content = content
-        self._standings: OrderedDict[bytes, Standing] = OrderedDict()
+        self._standings: dict[bytes, Standing] = {}
+        self._by_kind: dict[int, OrderedDict[bytes, Standing]] = {}  # oldest change first
         self.by_content: set[bytes] = set()
         self.changed: dict[bytes, Standing] | None = None
 
@@ -92,10 +96,12 @@ class Standings:
     def keep(self, subject: bytes, standing: Standing) -> None:
         """Keep a standing; of too many, the oldest goes that refuses nothing.
 
-        The search is short, so now and then one that refuses goes as well.
+        The search is short. Where it finds none, the one goes of those found that ends first.
         """
         self._standings[subject] = standing
-        self._standings.move_to_end(subject)
+        of_kind = self._by_kind.setdefault(subject[0], OrderedDict())
+        of_kind[subject] = standing
+        of_kind.move_to_end(subject)
         self.note(subject, standing)
         if subject.startswith(self._content):
             self.by_content.add(subject)
@@ -115,13 +121,16 @@ class Standings:
             self.changed[subject] = standing
 
     def _drop(self, subject: bytes) -> None:
-        self._standings.pop(subject, None)
+        del self._standings[subject], self._by_kind[subject[0]][subject]
         self.by_content.discard(subject)
 
     def _make_room(self) -> None:
-        for _ in range(_LOOKED_AT):
-            subject, standing = next(iter(self._standings.items()))
+        of_kind = max(self._by_kind.values(), key=len)
+        looked_at = list(islice(of_kind.items(), _LOOKED_AT))
+        for subject, standing in looked_at:
             if not standing.action.refuses:
-                break
-            self._standings.move_to_end(subject)
-        self._drop(next(iter(self._standings)))
+                self._drop(subject)
+                return
+            of_kind.move_to_end(subject)
+        soonest, _ = min(looked_at, key=lambda item: item[1].until_at)
+        self._drop(soonest)

@@ -82,6 +82,12 @@ def _started(backend: str, folder: Path) -> Iterator[str]:
             yield {"memory": "memory://", "sqlite": f"sqlite:///{folder}/state"}[backend]
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a server on a busy machine more time than a guard would."""
+    monkeypatch.setattr("gateway_guard.stores.valkey.TIMEOUT_SECONDS", 5.0)
+
+
 @pytest.fixture(params=BACKENDS)
 def place(
     request: pytest.FixtureRequest, addresses: dict[str, str], tmp_path: Path

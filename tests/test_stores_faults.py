@@ -186,8 +186,11 @@ def test_a_server_that_does_not_answer_fails_soon() -> None:
         assert kind_of(store.connect) == "timeouterror"
 
 
-def test_servers_refuse_a_wrong_password_and_a_foreign_version() -> None:
+def test_servers_refuse_a_wrong_password_and_a_foreign_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Neither the password nor what was sent stands in what is said."""
+    monkeypatch.setattr("gateway_guard.stores.valkey.TIMEOUT_SECONDS", 5.0)
     with valkeys.standalone(requirepass="right") as port:
         wrong = open_store(f"valkey://:hidden@127.0.0.1:{port}", time.time, KEEPING)
         with pytest.raises(StoreError) as caught:

@@ -34,6 +34,7 @@ MALLORY = Caller("mallory", "203.0.113.0")
 def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold rounds without waiting long."""
     monkeypatch.setattr("gateway_guard.syncing.pulse.ROUND_SECONDS", 0.001)
+    monkeypatch.setattr("gateway_guard.stores.valkey.TIMEOUT_SECONDS", 5.0)
 
 
 def rounds_of(
