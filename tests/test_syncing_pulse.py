@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import islice
+from random import Random
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,6 +20,7 @@ from tests.callers import Time, ask, asking, guarded, scope_of, sentence
 from tests.driving import Caller, play
 from tests.syncing import KEEPING, Fleet, Worker
 from tests.test_syncing import block
+from tests.traffic import INNOCENTS
 from tests.upstreams import model
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from gateway_guard import GuardMiddleware
     from gateway_guard.syncing.rounds import Batch, Heard
 
+ALICE = Caller("alice")
 MALLORY = Caller("mallory", "203.0.113.0")
 
 
@@ -127,6 +131,36 @@ async def test_a_proxy_tells_whether_its_store_is_up(
         async with httpx.AsyncClient(transport=transport, base_url="http://proxy") as client:
             health = await client.get("/healthz")
         assert (health.status_code, health.json()["store"]) == (200, said)
+
+
+def test_workers_go_on_with_the_replica_that_a_sentinel_promotes(tmp_path: Path) -> None:
+    """The primary dies; what was said to it is known, and what was counted meanwhile is said."""
+    fleet = Fleet(tmp_path)
+    plays = INNOCENTS["chat"](Random(1))
+    with valkeys.replicated("guards") as (port, primary):
+        url = f"valkey+sentinel://127.0.0.1:{port}/guards"
+        fleet.workers = [Worker(open_store(url, time.time, KEEPING)) for _ in range(2)]
+        fleet.sync(3)
+        fleet.ask(ALICE, islice(plays, 10), seconds=40)
+        primary.stop()
+        fleet.ask(ALICE, islice(plays, 10), seconds=40)
+        assert all(worker.instruments.gauges["store_up"] == 0.0 for worker in fleet.workers)
+        valkeys.wait_until(lambda: back(fleet))
+        fleet.wait(40)
+        fleet.sync(3)
+        fleet.ask(ALICE, islice(plays, 4), seconds=40)
+        assert [worker.counted(ALICE) for worker in fleet.workers] == pytest.approx(
+            [24] * 2, abs=1.1
+        )
+        for worker in fleet.workers:
+            worker.link.close()
+
+
+def back(fleet: Fleet) -> bool:
+    """Try again; tell whether all workers were heard."""
+    fleet.wait(60)
+    fleet.sync(1)
+    return all(worker.link.up for worker in fleet.workers)
 
 
 def test_workers_over_a_server_that_loses_its_memory_go_on(tmp_path: Path) -> None:

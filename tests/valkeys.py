@@ -62,6 +62,34 @@ def watched(service: str) -> Iterator[int]:
 
 
 @contextmanager
+def replicated(service: str) -> Iterator[tuple[int, Spawned]]:
+    """Run a server, its replica and a sentinel; yield the sentinel's port and the server."""
+    with ExitStack() as stack:
+        folders = [stack.enter_context(TemporaryDirectory()) for _ in range(3)]
+        primary = server(dir=folders[0])
+        stack.enter_context(spawned(primary))
+        replica = server(
+            dir=folders[1], replicaof=f"127.0.0.1 {primary.port}", repl_diskless_sync_delay="0"
+        )
+        stack.enter_context(spawned(replica))
+        path = Path(folders[2]) / "sentinel.conf"
+        path.write_text(
+            f"bind 127.0.0.1\ndir {folders[2]}\n"
+            f"sentinel monitor {service} 127.0.0.1 {primary.port} 1\n"
+            f"sentinel down-after-milliseconds {service} 300\n"
+            f"sentinel failover-timeout {service} 2000\n",
+            encoding="utf-8",
+        )
+        sentinel = Spawned(
+            PROGRAM, str(path), "--sentinel", "--port", "{port}", ready="+slave slave"
+        )
+        stack.enter_context(spawned(sentinel))
+        with Valkey(port=replica.port, socket_timeout=1.0) as client:
+            wait_until(lambda: client.info("replication")["master_link_status"] == "up")
+        yield sentinel.port, primary
+
+
+@contextmanager
 def cluster() -> Iterator[list[int]]:
     """Run three servers that share the slots; yield their ports."""
     with ExitStack() as stack:
