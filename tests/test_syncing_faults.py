@@ -155,22 +155,38 @@ def test_whoever_lost_his_slot_begins_anew_and_counts_nothing_twice(fleet: Fleet
 STEPS = st.lists(
     st.tuples(
         st.integers(0, 2),
-        st.sampled_from(["ask", "ask", "ask", "sync", "sync", "lose", "gone", "restart"]),
+        st.sampled_from(["ask", "ask", "ask", "sync", "sync", "lose", "gone", "evict", "restart"]),
     ),
     min_size=5,
     max_size=40,
 )
 
 
+def crowd_out(worker: Worker) -> None:
+    """Have every row of a worker give way."""
+    worker.flush()
+    slab = worker.memory.subjects.slab
+    for _ in range(2 * slab.capacity):
+        slab.acquire()
+
+
 @given(STEPS)
 @settings(max_examples=60)
 def test_no_interleaving_changes_what_is_read_in_the_end(steps: list[tuple[int, str]]) -> None:
-    """Workers ask, sync, fail before or after the store has heard, and are started anew."""
+    """Workers ask, sync, evict, fail before or after the store has heard, and are started anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        # These workers are quiet for longer than any that lives.
+        patch.setattr("gateway_guard.syncing.rounds.LEASE_SECONDS", 86400.0)
+        play_through(steps)
+
+
+def play_through(steps: list[tuple[int, str]]) -> None:
+    """Do some steps, then see whether the last worker reads all that was asked."""
     fleet = Fleet(None)
     shared = Shared(2**24, lambda: fleet.at, KEEPING)
     plays, asked = INNOCENTS["chat"](Random(1)), 0
     stores = [Faulty(shared) for _ in range(3)]
-    fleet.workers = [Worker(store) for store in stores]
+    fleet.workers = [Worker(store, memory="64KiB") for store in stores]
     fleet.sync(2)
     for at, step in steps:
         worker, store = fleet.workers[at], stores[at]
@@ -180,11 +196,13 @@ def test_no_interleaving_changes_what_is_read_in_the_end(steps: list[tuple[int, 
         if step == "ask":
             worker.ask(ALICE, next(plays))
             asked += 1
+        elif step == "evict":
+            crowd_out(worker)
         elif step == "restart":
             worker.leave()
             left = worker.subject(ALICE)
             asked -= len(left.waiting) if left is not None else 0  # had no row to go on from
-            fleet.workers[at] = Worker(store, fleet.at)
+            fleet.workers[at] = Worker(store, fleet.at, memory="64KiB")
             fleet.workers[at].sync(2)
         else:
             worker.sync()

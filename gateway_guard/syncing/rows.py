@@ -65,6 +65,7 @@ class Rows:
         self._evicted: dict[bytes, _Evicted] = {}
         self._used = not alone
         self.dropped = 0
+        self.writers = 1
         table.on_evicted = self._let_go
 
     def collect(self, batch: Batch, steady: float, shift: float, *, everything: bool) -> None:
@@ -116,8 +117,9 @@ class Rows:
         imposes = POWERS[subject.kind] > Action.WATCH
         enough = _PUSH_WATCHED
         if imposes:
-            # A score of few exchanges moves with each of them.
-            enough = min(PUSH_EXCHANGES, 1 + self._known(subject) // _FEW)
+            # A score of few exchanges moves with each of them, for whoever reads it.
+            few = 1 + self._known(subject) // _FEW if self.writers > 1 else PUSH_EXCHANGES
+            enough = min(PUSH_EXCHANGES, few)
         grown = subject.exchanges - self._pushed[row] >= enough
         moved = abs(subject.logit - self._logit[row]) >= PUSH_LOGITS and imposes
         if grown or moved or everything or steady - self._pushed_at[row] >= PUSH_SECONDS:
@@ -170,18 +172,21 @@ class Rows:
                 self._table.changed[subject.row], self._pushed_at[subject.row] = True, -inf
                 if self._based[subject.row]:
                     continue
-            if id_ not in self._evicted:
+            gone = self._evicted.get(id_)
+            if gone is None or not gone.based:  # a later copy of the same row has it all
                 self._keep(id_, _Evicted(copy, based=True))
 
     def lost(self) -> None:
         """Forget what another writer answers for now: it was pushed, and its slot is his."""
-        slab = self._table.slab
+        for name in _DATA:
+            self._table.slab.rows[name][self._based] = 0
         for row in np.flatnonzero(self._based).tolist():
-            for name in _DATA:
-                slab.rows[name][row] = 0
+            subject = self._table.of_row(row)
+            if subject is not None:
+                subject.exchanges = 0
         self._table.changed[self._based] = True
         self._based[:] = False
-        self._version[:] = 0
+        self._version[:] = self._pushed[:] = 0
         self._evicted = {id_: gone for id_, gone in self._evicted.items() if not gone.based}
 
     def hear(self, found: Found, shift: float) -> None:

@@ -133,6 +133,7 @@ class Syncer:
         if heard is None:
             return
         self._lease, self._offset_seconds = heard.lease, heard.offset_seconds
+        self._rows.writers = heard.writers
         self._instruments.gauges["store_writers"] = float(heard.writers)
         self._instruments.count("store_parts", "dropped", self._rows.take_dropped())
         if heard.lost:
@@ -176,9 +177,7 @@ class Syncer:
             self._number += 1
             told.number = self._number
             self._unsent.append(told)
-        self._segment.texts += told.texts
-        self._segment.pairs += told.pairs
-        self._segment.hits += told.hits
+        self._segment.extend(news.News(texts=told.texts, pairs=told.pairs, hits=told.hits))
         for notice in notices:
             self._standings[notice.subject] = kept(notice)
 
@@ -210,9 +209,8 @@ class Syncer:
             self._rows.restore(batch)
         for entry in batch.history:
             segment = news.decode(entry)
-            if segment is not None and len(self._segment.texts) < 64 * _SEGMENT:
-                self._segment.texts += segment.texts
-                self._segment.pairs += segment.pairs
+            if segment is not None:
+                self._segment.extend(segment)
 
     def _done(self, batch: Batch) -> None:
         for _ in batch.news:
