@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sqlite3
 import time
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from valkey import Valkey
 
 from gateway_guard.exceptions import StoreError
 from gateway_guard.instrumentation import Instrumentation
-from gateway_guard.stores import Link, Part, Store, open_store
+from gateway_guard.stores import STANDING, Link, Part, Store, open_store
 from gateway_guard.stores.base import Keeping
 from gateway_guard.stores.memory import MemoryStore
 from gateway_guard.stores.sqlite import SqliteStore
@@ -21,7 +25,7 @@ from tests import valkeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
 
 DAY = 86400.0
 KEEPING = Keeping("tests", DAY)
@@ -98,6 +102,17 @@ def test_a_disk_that_is_full_fails_a_write_and_no_read(tmp_path: Path) -> None:
     parts = [Part(bytes(16), slot, (0, 1, 1), bytes(3000)) for slot in range(50)]
     assert kind_of(lambda: store.write(parts)) == "sqlite_full"
     assert store.read([SUBJECT, bytes(16)]) == [[PART], []]
+    store.close()
+
+
+def test_a_file_that_may_only_be_read_fails_a_write_and_no_read(tmp_path: Path) -> None:
+    """A disk was mounted anew, read-only, after an error."""
+    store = file_store(tmp_path)
+    store.connect()
+    store.write([PART])
+    vars(store)["_database"].execute("PRAGMA query_only = ON")
+    assert kind_of(lambda: store.write([PART])) == "sqlite_readonly"
+    assert store.read([SUBJECT]) == [[PART]]
     store.close()
 
 
@@ -205,6 +220,30 @@ def test_servers_refuse_a_wrong_password_and_a_foreign_version(
         client.set("gateway_guard:tests:schema", 99)
         assert kind_of(right.connect) == "schema"
         right.close()
+
+
+def test_a_user_with_few_rights_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that README names, on keys of the guard's own."""
+    monkeypatch.setattr("gateway_guard.stores.valkey.TIMEOUT_SECONDS", 5.0)
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    [rights] = re.findall(r"`ACL SETUSER guard (on >password .*?)`", readme)
+    with valkeys.standalone() as port:
+        with Valkey(port=port) as client:
+            client.execute_command("ACL", "SETUSER", "guard", *rights.split())
+        store = open_store(f"valkey://guard:password@127.0.0.1:{port}", time.time, KEEPING)
+        store.connect()
+        lease = store.lease(60.0)
+        assert store.renew(lease, 60.0)
+        assert store.writers() == 1
+        store.write([PART, Part(SUBJECT, STANDING, (0, 0, 1), b"x", time.time() + 60)])
+        assert len(store.read([SUBJECT])[0]) == 2
+        assert len(store.standings(9)) == store.versions([SUBJECT], 0)[0] == 1
+        store.append("news", b"one")
+        assert store.end("news") == store.entries("news", "", 9)[0].cursor
+        store.keep_instants("ages", np.array([1], np.uint64), np.array([1.0]))
+        assert store.instants("ages", "", 9).after
+        store.prune()
+        store.close()
 
 
 class Shaky:

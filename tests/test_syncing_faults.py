@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gateway_guard.actions import Action
 from gateway_guard.stores.memory import MemoryStore
-from tests.driving import Caller
+from gateway_guard.stores.parts import from_part, to_part
+from tests.driving import DAY, Caller
 from tests.syncing import KEEPING, Faulty, Fleet, Worker
 from tests.traffic import HARVESTS, INNOCENTS
 
@@ -148,6 +149,23 @@ def test_whoever_lost_his_slot_begins_anew_and_counts_nothing_twice(fleet: Fleet
         fleet.wait(40)
         fleet.sync(2)
     assert worker.counted(ALICE) == pytest.approx(24, rel=0.02)
+
+
+def test_a_writer_from_the_future_takes_nothing_from_others(fleet: Fleet) -> None:
+    """Its clock was a year ahead when it wrote; the sums of others have not decayed since."""
+    [one] = fleet.start()
+    plays = INNOCENTS["chat"](Random(1))
+    fleet.ask(ALICE, islice(plays, 12), seconds=31)
+    store = fleet.store()
+    store.connect()
+    [parts] = store.read([ALICE.principal.key])
+    ahead = next(part for part in parts if part.slot == 0)
+    row = from_part(ahead)
+    assert row is not None
+    store.write([to_part(row, 5, fleet.at + 365 * DAY)])
+    store.close()
+    fleet.ask(ALICE, islice(plays, 2), seconds=31)
+    assert one.counted(ALICE) == pytest.approx(26, abs=1.1)
 
 
 # --- any interleaving ----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from itertools import islice
 from random import Random
@@ -16,7 +17,7 @@ from gateway_guard.proxy.options import ProxyOptions
 from gateway_guard.proxy.server import guarded_proxy
 from gateway_guard.stores import open_store
 from tests import valkeys
-from tests.callers import Time, ask, asking, guarded, scope_of, sentence
+from tests.callers import Time, ask, asking, counted, guarded, scope_of, sentence
 from tests.driving import Caller, play
 from tests.syncing import KEEPING, Fleet, Worker
 from tests.test_syncing import block
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway_guard import GuardMiddleware
+    from gateway_guard.stores import Entry
     from gateway_guard.syncing.rounds import Batch, Heard
 
 ALICE = Caller("alice")
@@ -90,6 +92,31 @@ async def test_a_block_reaches_a_guard_that_runs(
     assert (await ask(two, scope_of(), asking("Hello?"))).status == 403
     for guard in (one, two):
         guard.guard.background.stop()
+
+
+async def test_requests_are_answered_while_a_store_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its own thread, and nobody waits for that."""
+    guard = guarded(model, state_dir=tmp_path)
+    asked, answered = threading.Event(), threading.Event()
+    store = guard.guard.syncer.link.store
+    entries = store.entries
+
+    def hang(log: str, after: str, most: int) -> list[Entry]:
+        asked.set()
+        answered.wait(60)
+        return entries(log, after, most)
+
+    monkeypatch.setattr(store, "entries", hang)
+    assert (await ask(guard, scope_of(), asking("Is anybody there?"))).status == 200
+    await asyncio.to_thread(asked.wait, 60)
+    for number in range(20):
+        assert (await ask(guard, scope_of(), asking(f"Question {number}?"))).status == 200
+    assert not answered.is_set()
+    answered.set()
+    guard.guard.background.stop()
+    assert counted(guard, "errors") == {}
 
 
 async def test_what_is_left_is_said_at_the_end(tmp_path: Path) -> None:

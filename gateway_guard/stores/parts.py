@@ -145,7 +145,8 @@ def _decoded(reader: _Reader) -> RowArray:
         names = ("action", "offences", "until_at", "paced_at")
         for name, value in zip(names, reader.unpack(_STANDING), strict=True):
             row[name] = value
-    if not reader.over or not np.isfinite(row["linear"]).all():
+    instants = (first, updated, shingled, *row["last_seen_at"].tolist())
+    if not reader.over or not np.isfinite(row["linear"]).all() or not np.isfinite(instants).all():
         raise ValueError(layout)
     return row
 

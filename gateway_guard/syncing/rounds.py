@@ -195,14 +195,18 @@ class Conversation:
         subjects += [id_ for id_, _ in changed][: MOST_READ - len(subjects)]
         versions = [*versions[: len(batch.wanted[:MOST_READ])], *(now for _, now in changed)]
         kept = store.read(subjects) if subjects else []
+        store_at = self._now().wall + self._offset_seconds
         return [
-            found(subject, version, parts, lease.slot)
+            found(subject, version, parts, lease.slot, store_at)
             for subject, version, parts in zip(subjects, versions, kept, strict=False)
         ]
 
 
-def found(subject: bytes, version: int, parts: list[Part], slot: int) -> Found:
-    """Return what parts say to the writer of a slot."""
+def found(subject: bytes, version: int, parts: list[Part], slot: int, store_at: float) -> Found:
+    """Return what parts say to the writer of a slot.
+
+    What claims to be of the future is of ``store_at``: beside it all else would have decayed.
+    """
     standing, base, others, reset = None, None, [], 0
     for part in parts:
         reset = max(reset, part.version[0])
@@ -212,6 +216,7 @@ def found(subject: bytes, version: int, parts: list[Part], slot: int) -> Found:
         row = from_part(part)
         if row is None:
             continue
+        row["updated_at"] = np.minimum(row["updated_at"], store_at)
         if part.slot == slot:
             base = row
         else:

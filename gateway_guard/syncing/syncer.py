@@ -50,7 +50,7 @@ class Syncer:
         instruments: Instrumentation,
     ) -> None:
         """Say and ask nothing yet."""
-        self._memory, self._link, self._timeline = memory, link, timeline
+        self._memory, self.link, self._timeline = memory, link, timeline
         self._instruments = instruments
         self._alone = not link.store.shared
         self._rows = Rows(memory.subjects, alone=self._alone)
@@ -71,18 +71,18 @@ class Syncer:
 
     def idle(self, batch: Batch) -> bool:
         """Tell whether there is nobody to talk to: nobody else, or nobody who answers."""
-        return batch.empty and (self._alone or not self._link.ready)
+        return batch.empty and (self._alone or not self.link.ready)
 
     def begin(self) -> None:
         """Take over the standings that last, before the first request is decided; this is I/O."""
         if not self._alone:
-            lasting = self._link.attempt(_standings)
+            lasting = self.link.attempt(_standings)
             if lasting is not None:
                 store_at, standings = lasting
                 self._offset_seconds = store_at - self._timeline.now().wall
                 self._hear_standings(standings)
             # Whoever forks after this must not share a connection.
-            self._link.close()
+            self.link.close()
 
     def collect(self, *, everything: bool = False) -> Batch:
         """Return what is to be said and asked now."""
@@ -90,7 +90,7 @@ class Syncer:
         shift = self._shift(now)
         if not self._alone:
             self._gather(shift)
-        if not self._link.ready and not everything:
+        if not self.link.ready and not everything:
             return batch
         self._rows.collect(batch, now.steady, shift.steady_seconds, everything=everything)
         batch.rows += self._pardons
@@ -109,7 +109,7 @@ class Syncer:
 
     def exchange(self, batch: Batch) -> Heard | None:
         """Say and ask a batch, in the store's thread; ``None`` where that was not done."""
-        return self._link.attempt(lambda store: self._conversation.hold(store, batch))
+        return self.link.attempt(lambda store: self._conversation.hold(store, batch))
 
     def urgent(self, heard: Heard | None) -> bool:
         """Tell whether the next round is not to be waited for: what was read is to be said now."""
@@ -119,12 +119,12 @@ class Syncer:
     def finished(self) -> bool:
         """Tell whether all was said that could be, or nobody answers."""
         said = not (self._unsent or self._standings) or self._alone
-        return not self._link.ready or (said and self._rows.finished)
+        return not self.link.ready or (said and self._rows.finished)
 
     def leave(self) -> None:
         """Let go of the slot and the store, in the store's thread."""
-        self._link.attempt(self._conversation.leave)
-        self._link.close()
+        self.link.attempt(self._conversation.leave)
+        self.link.close()
 
     def apply(self, batch: Batch, heard: Heard | None) -> None:
         """Take note of what was heard, or of what is still to be said."""
@@ -141,8 +141,8 @@ class Syncer:
             return
         self._done(batch)
         shift = self._shift(self._timeline.now())
-        if self._link.connections != self._connections:
-            self._connections = self._link.connections
+        if self.link.connections != self._connections:
+            self._connections = self.link.connections
             for notice in () if self._alone else self._notices.lasting(shift):
                 self._standings.setdefault(notice.subject, kept(notice))
         self._hear(heard, shift)
