@@ -78,6 +78,20 @@ def block(fleet: Fleet, worker: Worker, caller: Caller) -> None:
     raise AssertionError(message)
 
 
+def test_the_rate_of_a_throttle_is_that_of_all_workers_together(fleet: Fleet) -> None:
+    """Whoever is sent to another worker each time is answered no more often."""
+    fleet.start(4, throttle_rates="10,3,1", step_exchanges=1000)
+    plays = HARVESTS["self_instruct"](Random(1))
+    fleet.ask(MALLORY, islice(plays, 30), seconds=1)
+    answered = 0
+    for number in range(150):
+        worker = fleet.workers[number % 4]
+        answered += not worker.ask(MALLORY, next(plays)).decision.refused
+        fleet.sync(2)
+        fleet.wait(1.8)
+    assert 0 < answered <= 1.2 * 10 * 5
+
+
 def test_a_pardon_on_one_worker_holds_on_all_for_good(fleet: Fleet) -> None:
     """Neither what they know nor what they had not said yet brings the block back."""
     one, two, three = fleet.start(3)
@@ -167,6 +181,20 @@ def test_a_conversation_goes_on_at_another_worker(fleet: Fleet) -> None:
     [three] = fleet.start()
     fleet.sync()
     assert is_observed(three, turn)
+
+
+def test_people_are_seen_to_go_on_wherever_their_turns_lead_them(fleet: Fleet) -> None:
+    """A conversation of twenty turns over four workers, none of which saw it whole."""
+    fleet.start(4)
+    rng, history, observed = Random(1), list[tuple[str, str]](), 0
+    for number in range(20):
+        turn = play(f"And what of number {number}?", f"Number {number} it is.", history=history)
+        worker = rng.choice(fleet.workers)
+        observed += is_observed(worker, turn)
+        history.append((f"And what of number {number}?", f"Number {number} it is."))
+        fleet.sync(2)
+        fleet.wait(20)
+    assert observed == 19
 
 
 def is_observed(worker: Worker, turn: Play) -> bool:
