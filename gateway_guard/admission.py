@@ -13,29 +13,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway_guard import contribution, profile
+from gateway_guard import contribution, foreign, profile
 from gateway_guard.contribution import Share
 from gateway_guard.expectation import expecting
 from gateway_guard.principal import SubjectKind
+from gateway_guard.sketches.compact import TwoPaneMap
 from gateway_guard.sketches.slab import Slab
-from gateway_guard.subjects import MINIMUM_SAMPLE, PENDING_KEPT, Subject
-from gateway_guard.waiting import Waiting
+from gateway_guard.subjects import MINIMUM_SAMPLE, PENDING_KEPT, Subject, hash_of
+from gateway_guard.waiting import Elsewhere, Waiting, admissible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from gateway_guard.contribution import Contribution
     from gateway_guard.profile import Slot
     from gateway_guard.subjects import Held
     from gateway_guard.timeline import Instant
 
-REPEATS = {
-    SubjectKind.KEY: 2,
-    SubjectKind.TEMPLATE_IN_KEY: 2,
-    SubjectKind.END_USER: 4,
-}
-_REPEATS_OF_SHARED = 8
-_KEYS_OF_SHARED = 3
 _SMALL_PART = 12
 _DISCOUNT = 0.25
 _BYTES_A_SUBJECT = 640
@@ -43,12 +37,24 @@ _BYTES_WAITING = 1024
 
 
 class SubjectTable:
-    """All subjects in memory: admitted ones with rows, waiting ones, and unverified keys apart."""
+    """All subjects in memory: admitted ones with rows, waiting ones, and unverified keys apart.
 
-    def __init__(self, size_bytes: int) -> None:
-        """Spend at most ``size_bytes``."""
-        rows = max(64, int(size_bytes * 0.85) // (profile.ROW.itemsize + _BYTES_A_SUBJECT))
+    ``changed`` marks rows that were written to. Where ``sightings`` is a dictionary, exchanges of
+    subjects that have no row yet are noted there by subject and key, for other writers to learn of.
+    ``on_evicted`` is told of a subject and its row before the row is given to another one.
+    """
+
+    def __init__(self, size_bytes: int, *, shared: bool = False) -> None:
+        """Spend at most ``size_bytes``; ``shared`` says that other writers are to be heard."""
+        row_bytes = profile.ROW.itemsize + _BYTES_A_SUBJECT + shared * foreign.FOREIGN.itemsize
+        rows = max(64, int(size_bytes * 0.85) // row_bytes)
         self.slab = Slab(profile.ROW, rows, self._evicted)
+        self.changed = np.zeros(rows, np.bool_)
+        self.foreign = np.zeros(rows if shared else 0, foreign.FOREIGN)
+        self.has_foreign = np.zeros(rows, np.bool_)
+        self.on_evicted: Callable[[Subject, int], None] = lambda _subject, _row: None
+        self.sightings: dict[tuple[bytes, bytes], int] | None = None
+        self._elsewhere: TwoPaneMap[Elsewhere] = TwoPaneMap(rows)
         self._of_row: list[Subject | None] = [None] * rows
         self._admitted: dict[bytes, Subject] = {}
         self._waiting = Waiting(max(256, int(size_bytes * 0.13) // _BYTES_WAITING))
@@ -155,6 +161,7 @@ class SubjectTable:
         block["sequence"] += 1
         self.slab.rows[numbers] = block
         self.slab.touched[numbers] = True
+        self.changed[numbers] = True
 
     def _present(self, subject: Subject) -> Subject:
         """Return what is held under the id: a subject may lose its place while it is open."""
@@ -170,13 +177,31 @@ class SubjectTable:
         subject.exchanges += held.answers * held.weight
         if subject.row >= 0:
             return True
-        subject.keys |= {held.contribution.key}
-        if not _admissible(subject):
+        key = held.contribution.key
+        subject.keys |= {key}
+        if self.sightings is not None:
+            seen = subject.id, key[-8:]
+            self.sightings[seen] = self.sightings.get(seen, 0) + held.answers * held.weight
+        if not admissible(subject, self._elsewhere.get(hash_of(subject.id))):
             self._waiting.keep(subject, held)
             return False
         self._waiting.remove(subject.id)
         self._admit(subject)
         return True
+
+    def sighted(self, subject: bytes, key: bytes, exchanges: int) -> None:
+        """Take note that another writer counted exchanges of a subject that has no row there."""
+        place = hash_of(subject)
+        seen = self._elsewhere.get(place) or Elsewhere(0, frozenset())
+        seen = self._elsewhere[place] = Elsewhere(seen.exchanges + exchanges, seen.keys | {key})
+        waits = self._waiting.get(subject)
+        if waits is not None and waits.waiting and admissible(waits, seen):
+            self._waiting.remove(subject)
+            self._admit(waits)
+
+    def of_row(self, row: int) -> Subject | None:
+        """Return the subject whose row this is."""
+        return self._of_row[row]
 
     def _admit(self, subject: Subject) -> None:
         subject.row = self.slab.acquire()
@@ -192,10 +217,12 @@ class SubjectTable:
             contribution.apply(row, shares, elapsed_seconds=np.zeros(1), wall_at=now.wall)
             row["updated_at"], row["first_seen_at"] = now.steady, first.wall
         self.slab.rows[subject.row] = row[0]
+        self.changed[subject.row], self.has_foreign[subject.row] = True, False
 
     def _evicted(self, row: int) -> None:
         subject = self._of_row[row]
         if subject is not None:
+            self.on_evicted(subject, row)
             del self._admitted[subject.id]
             subject.row, subject.exchanges = -1, 0
             subject.fresh, subject.due, subject.urgent = 0, MINIMUM_SAMPLE, MINIMUM_SAMPLE
@@ -211,12 +238,22 @@ class SubjectTable:
         """Let the past weigh less, where the subject has paid for it."""
         if subject.row >= 0:
             self.slab.rows["linear"][subject.row] *= _DISCOUNT
+            self.slab.rows["sequence"][subject.row] += 1
+            self.changed[subject.row] = True
 
     def project(self, subject: Subject, now: Instant) -> tuple[profile.RowArray, float]:
         """Return the subject's row as if all that waits or is pending were counted, and its age.
 
         What is pending is left out while it is a small part of the sample: it cannot move a mean.
+        What other writers know is added.
         """
+        row, elapsed = self._own(subject, now)
+        if subject.row >= 0 and self.has_foreign[subject.row]:
+            others = self.foreign[subject.row]
+            return foreign.added(row, elapsed, others, now.steady), 0.0
+        return row, elapsed
+
+    def _own(self, subject: Subject, now: Instant) -> tuple[profile.RowArray, float]:
         unread = (*subject.waiting, *subject.pending.values())
         row, elapsed = profile.empty(), 0.0
         if subject.row >= 0:
@@ -242,10 +279,3 @@ def _answered(row: profile.RowArray, waiting: tuple[Held, ...]) -> float:
 
 def _expecting(held: Held) -> Held:
     return held._replace(contribution=expecting(held.contribution))
-
-
-def _admissible(subject: Subject) -> bool:
-    repeats = REPEATS.get(subject.kind)
-    if repeats is not None:
-        return subject.exchanges >= repeats
-    return len(subject.keys) >= _KEYS_OF_SHARED or subject.exchanges >= _REPEATS_OF_SHARED

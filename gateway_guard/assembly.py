@@ -26,7 +26,9 @@ from gateway_guard.principal import PrincipalReader
 from gateway_guard.scoring import SHIPPED as SHIPPED_WEIGHTS
 from gateway_guard.scoring import Weights, load_weights
 from gateway_guard.settings import deployment_secret, first_started_at, previous_secret
+from gateway_guard.stores import Link, is_shared, store_of
 from gateway_guard.subjects import MINIMUM_SAMPLE
+from gateway_guard.syncing import Pulse, Syncer
 from gateway_guard.timeline import Timeline
 from gateway_guard.uploads import Uploads
 from gateway_guard.verdict import Ladder, jitter
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from gateway_guard.principal import Principal
     from gateway_guard.responses import Problem
     from gateway_guard.settings import Settings
+    from gateway_guard.stores import Store
 
 THROTTLE_SAMPLE = 12.0
 BLOCK_SAMPLE = 40.0
@@ -63,8 +66,8 @@ _OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
 class Starts(NamedTuple):
     """When a deployment's guard first started, and when this process did, wall-clock seconds.
 
-    What is known of keys' ages does not outlive a process. ``model`` is what is known of the world
-    from the start.
+    What is known of keys' ages outlives a process only in a store. ``model`` is what is known of
+    the world from the start.
     """
 
     first_at: float
@@ -99,6 +102,7 @@ class Guard:
             policy=lambda: self.policy.current,
             instruments=self.instruments,
         )
+        self.syncer = self._syncer(store_of(settings, clock), timer)
         self.principals = PrincipalReader(settings, secret, previous_secret(settings))
         self.digest_key = derived(secret, b"history")
         self.budget = BufferBudget(
@@ -120,7 +124,16 @@ class Guard:
             refresh=self.refresh_policy,
             every_seconds=settings.policy_check_seconds,
             summarise=self.summarise,
+            pulse=Pulse(self.syncer, self.instruments),
         )
+
+    def _syncer(self, store: Store, timer: Callable[[], float]) -> Syncer:
+        """Return what talks to the store, with the standings that it keeps taken over."""
+        link = Link(store, self.instruments, timer)
+        syncer = Syncer(self.engine.memory, link, self.timeline, self.instruments)
+        with self.contained():
+            syncer.begin()
+        return syncer
 
     def contained(self) -> Contained:
         """Return a context that keeps the guard's own failures from the request."""
@@ -258,12 +271,13 @@ def build_engine(
         warm_at=starts.first_at + settings.warmup,
         aged_at=starts.this_at + settings.warmup,
         young_seconds=settings.young,
+        warmup_seconds=settings.warmup,
         answer_timeout_seconds=settings.answer_timeout,
         read_budget=settings.read_budget,
         shadow=settings.mode == "shadow",
         model=starts.model,
     )
-    memory = Memory(settings.memory, secret)
+    memory = Memory(settings.memory, secret, shared=is_shared(settings))
     return Engine(rules, memory, secret, policy=policy, instruments=instruments)
 
 

@@ -55,7 +55,11 @@ class Assessment(msgspec.Struct, frozen=True):
             memory.subjects.discount(subject)
         row, elapsed = memory.subjects.project(subject, now)
         reading = profile.read(row, elapsed, now.wall)
+        if standing.action > Action.PASS and not reading.slow[Slot.EXCHANGES]:
+            _schedule(subject, reading, standing, quiet=False)
+            return standing  # it was found elsewhere, on evidence that is not known here
         score = self.score(subject, reading, aged=aged)
+        subject.logit = score.logit
         most = min(POWERS[subject.kind], Action.THROTTLE if warming else Action.BLOCK)
         with _confirmed(standing, now.wall, counted=subject.exchanges >= MINIMUM_SAMPLE):
             verdict.judge(standing, score, self.ladder, most=most, now=now.wall)

@@ -1,4 +1,4 @@
-"""Work beside the requests: counting what is settled, looking whether the policy has changed.
+"""Work beside the requests: counting what is settled, looking at the policy and the store.
 
 Some mounts never show a middleware the lifespan, so everything starts with the first request of an
 event loop.
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gateway_guard.syncing import Pulse
 
 SUMMARY_SECONDS = 60.0
 """How often the log is told how things are."""
@@ -28,11 +30,14 @@ class Background:
         refresh: Callable[[], None],
         every_seconds: float,
         summarise: Callable[[], None] = lambda: None,
+        pulse: Pulse | None = None,
     ) -> None:
         """Run ``flush`` when asked to; ``refresh`` may do I/O and runs in a thread.
 
-        ``summarise`` runs every minute and at the end. None of them may raise.
+        ``summarise`` runs every minute and at the end. None of them may raise. ``pulse`` talks to
+        the store, and has its own thread.
         """
+        self._pulse = pulse
         self._summarise = summarise
         self._summarising: asyncio.TimerHandle | None = None
         self._flush = flush
@@ -50,6 +55,8 @@ class Background:
             self._loop, self._flushing, self._looking = loop, None, None
             self._refreshing = loop.call_later(self._every_seconds, self._look)
             self._summarising = loop.call_later(SUMMARY_SECONDS, self._sum_up)
+            if self._pulse is not None:
+                self._pulse.start(loop)
 
     def flush_soon(self) -> None:
         """Count what has been settled within ``FLUSH_SECONDS``."""
@@ -63,6 +70,8 @@ class Background:
                 handle.cancel()
         self._loop = self._flushing = self._refreshing = self._looking = None
         self._flush()
+        if self._pulse is not None:
+            self._pulse.stop()
         self._summarise()
 
     def _count(self) -> None:

@@ -45,6 +45,7 @@ MOST_BYTES = 2**16
 """Bodies that wait to be read: a larger one is read at once, while it is in the caches."""
 
 _NOTED_KEPT = 65536
+_DAY_SECONDS = 86400.0
 
 
 class Backlog:
@@ -61,6 +62,7 @@ class Backlog:
         self._settled: list[Ticket] = []
         self._late: list[Answered | Fetched] = []  # to be done once what was settled is counted
         self._noted: set[int] = set()
+        self._noted_on = 0.0  # a store forgets what is not used for long
         self.awaited = Awaited(memory)
         self.hearers: list[Hearing] = []
         self.takers: list[Taking] = []
@@ -198,5 +200,7 @@ class Backlog:
                 if use not in noted:
                     noted.add(use)
                     self._memory.first_uses.add(use, now.wall)
-        if len(noted) > _NOTED_KEPT:
+        today = now.wall // _DAY_SECONDS
+        if len(noted) > _NOTED_KEPT or today != self._noted_on:
+            self._noted_on = today
             noted.clear()

@@ -61,6 +61,7 @@ class Engine:
             warm_at=rules.warm_at,
             aged_at=rules.aged_at,
             young_seconds=rules.young_seconds,
+            warmup_seconds=rules.warmup_seconds,
         )
         self._pending = PendingRecords(rules.answer_timeout_seconds)
         reader = FeatureReader(secret, budget=rules.read_budget, model=rules.model)
@@ -244,6 +245,7 @@ class Engine:
 
     def _tell(self, item: Verdict, key_id: str, terms: Terms | None, now: Instant) -> None:
         """Log what a subject has coming from now on, and at whose request that was found."""
+        self.memory.standings.note(item.subject, item.standing)
         fields = self.rules.pacing.announced(item, now)
         self.instruments.count("verdicts", str(fields["action"]))
         clause, name = terms.clause if terms else None, self._policy().name_of(key_id)
@@ -262,6 +264,7 @@ class Engine:
         """Count what is refused; log steps of a throttle, and penalties as they begin and end."""
         for item in verdicts:
             standing = item.standing
+            self.memory.standings.note(item.subject, standing)
             if decision.would_refuse and item.subject.hex() == decision.subject_id:
                 standing.refused += 1
             if standing.action == item.action == Action.THROTTLE:

@@ -26,3 +26,10 @@ class GatewayGuardError(Exception):
 
 class ConfigurationError(GatewayGuardError):
     """A setting, a policy file or their combination cannot be used."""
+
+
+class StoreError(GatewayGuardError):
+    """A store did not do what it was asked: it is away, slow, full, damaged or of another version.
+
+    ``data["kind"]`` is one word for logs and counters.
+    """

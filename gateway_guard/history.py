@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import LRUCache
 
@@ -37,6 +37,14 @@ _NOTHING = bytes(16)
 """Stands for the question where an answer is known by its id alone."""
 
 
+class Learned(NamedTuple):
+    """What is new of the history: places of texts and pairs, and the cue hits of texts."""
+
+    texts: list[int]
+    pairs: list[int]
+    hits: dict[int, tuple[CueHit, ...]]
+
+
 class History:
     """Texts and served pairs of all keys, bounded, in two panes of seven days."""
 
@@ -48,6 +56,32 @@ class History:
         self._vouched: LRUCache[int, int] = LRUCache(_LATEST_KEPT)
         self._latest: LRUCache[int, float] = LRUCache(_LATEST_KEPT)
         self._secret = secret
+        self._new_hits: dict[int, tuple[CueHit, ...]] = {}
+
+    def share(self) -> None:
+        """Begin to note what is new, for others to learn of."""
+        self._texts.added, self._pairs.added = [], []
+
+    def news(self) -> Learned:
+        """Return what is new since the last time."""
+        learned = Learned(self._texts.added or [], self._pairs.added or [], self._new_hits)
+        self._texts.added, self._pairs.added, self._new_hits = [], [], {}
+        return learned
+
+    def learn(self, learned: Learned, at: float, served_at: float = -inf) -> None:
+        """Take note of what others have seen, and served at ``served_at``; monotonic seconds.
+
+        A text is known with its hits only: whoever knew it without them would overlook them.
+        """
+        told = self._texts.added, self._pairs.added
+        self._texts.added = self._pairs.added = None
+        for place, found in learned.hits.items():
+            self._hits[place] = found
+        self._texts.update(learned.texts, at)
+        for pair in learned.pairs:
+            self._pairs.add(pair, at)
+            self._latest[pair] = max(served_at, self._latest.get(pair, -inf))
+        self._texts.added, self._pairs.added = told
 
     def known(self, key_hash: int) -> Callable[[int], tuple[CueHit, ...] | None]:
         """Return a function that gives the cue hits of a known text, ``None`` for a new one."""
@@ -117,6 +151,8 @@ class History:
         for text_hash, found in hits:
             if found:
                 self._hits[text_hash ^ key_hash] = found
+                if self._texts.added is not None:
+                    self._new_hits[text_hash ^ key_hash] = found
 
     def remember_answers(
         self, key_hash: int, asked: bytes, answers: Iterable[bytes], at: float

@@ -25,6 +25,8 @@ Events, each dotted below ``gateway_guard``::
     policy_loaded       entitlements
     policy_rejected     reason, path, line
     entitlement_expired key_id, end_user, organisation, purpose, expired
+    store_down          error, hint, suppressed: the store does not do what it is asked
+    store_up            after_seconds, suppressed
     unknown_variable    variable, nearest
     secret_not_kept     hint
 
@@ -41,11 +43,14 @@ Counters by name, with their labels::
     problems            unparsed, websocket, timeout, too_large, unavailable
     shadow_problems     as problems
     proxy_problems      code
+    store_failures      the error's kind
+    store_parts         pushed, read, dropped
     errors              the error's type
     ledger              taken, dropped: texts of answers, dropped where too much waits
 
-Gauges: subjects, waiting, unverified, standings, buffered_bytes, policy_stale, policy_rejected;
-with a ledger also ledger_waiting_chars, ledger_written and ledger_lost, the last two in texts.
+Gauges: subjects, waiting, unverified, standings, buffered_bytes, policy_stale, policy_rejected,
+store_up and store_writers; with a ledger also ledger_waiting_chars, ledger_written and ledger_lost,
+the last two in texts.
 """
 
 from __future__ import annotations

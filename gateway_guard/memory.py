@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from math import inf
+from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
@@ -15,6 +17,9 @@ from gateway_guard.sketches.popularity import Popularity
 from gateway_guard.standing import Standings
 from gateway_guard.subjects import TOLD_BY_TEXTS, hash_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _BYTES_A_STANDING = 1024
 _REVOKED_KEPT = 4096
 _FIRST_KEPT = 16384  # they never change, so some are kept where they are found faster
@@ -23,12 +28,19 @@ _SHARES = {"subjects": 0.70, "history": 0.14, "ages": 0.06, "first_uses": 0.05, 
 
 
 class Memory:
-    """The tables that outlive a request, bounded together by the number of bytes given."""
+    """The tables that outlive a request, bounded together by the number of bytes given.
 
-    def __init__(self, size_bytes: int, secret: bytes) -> None:
-        """Share ``size_bytes`` out among the tables; the secret keys what must not be guessed."""
+    ``ages_known`` says that the ages of all keys were read from a store, ``first_started_at`` when
+    the first guard of the deployment ran, infinity where only this one is known.
+    """
+
+    def __init__(self, size_bytes: int, secret: bytes, *, shared: bool = False) -> None:
+        """Share ``size_bytes`` out among the tables; the secret keys what must not be guessed.
+
+        ``shared`` says that others' knowledge will be kept beside it.
+        """
         sizes = {name: int(share * size_bytes) for name, share in _SHARES.items()}
-        self.subjects = SubjectTable(sizes["subjects"])
+        self.subjects = SubjectTable(sizes["subjects"], shared=shared)
         self.history = History(sizes["history"], derived(secret, b"history"))
         self.ages = InstantTable(sizes["ages"])
         self.first_uses = InstantTable(sizes["first_uses"])
@@ -39,6 +51,20 @@ class Memory:
         self.declined = Declined()
         self._first_at: dict[bytes, float] = {}
         self.revoked: LRUCache[bytes, bool] = LRUCache(_REVOKED_KEPT)
+        self.ages_known = False
+        self.first_started_at = inf
+
+    def share(self) -> None:
+        """Begin to note what is new, for others to learn of."""
+        self.history.share()
+        self.ages.added, self.first_uses.added = {}, {}
+        self.standings.changed, self.subjects.sightings = {}, {}
+
+    def learn_ages(self, instants: Iterable[tuple[int, float]]) -> None:
+        """Take note of when keys had their first answer elsewhere or before, hash and instant."""
+        for hash_, at in instants:
+            self.ages.lower(hash_, at)
+        self._first_at.clear()
 
     def first_at(self, key: bytes) -> float | None:
         """Return when a key had its first 2xx, wall-clock seconds, ``None`` if unknown."""

@@ -5,6 +5,7 @@ Nobody answers for what somebody else does under the same name.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +35,7 @@ class Rules(msgspec.Struct, frozen=True):
     warm_at: float
     aged_at: float
     young_seconds: float
+    warmup_seconds: float
     answer_timeout_seconds: float
     read_budget: int
     shadow: bool
@@ -44,21 +46,31 @@ class Powers:
     """Knows how old keys are and since when they have used a template."""
 
     def __init__(
-        self, memory: Memory, *, warm_at: float, aged_at: float, young_seconds: float
+        self,
+        memory: Memory,
+        *,
+        warm_at: float,
+        aged_at: float,
+        young_seconds: float,
+        warmup_seconds: float = inf,
     ) -> None:
-        """Block nobody before ``warm_at``, call nobody young before ``aged_at`` (wall clock)."""
+        """Block nobody before ``warm_at``, call nobody young before ``aged_at`` (wall clock).
+
+        A first start that a store remembers counts from there for ``warmup_seconds``.
+        """
         self._memory = memory
         self._warm_at = warm_at
+        self._warmup_seconds = warmup_seconds
         self._aged_at = aged_at
         self._young_seconds = young_seconds
 
     def warming(self, now: Instant) -> bool:
         """Tell whether the guard has run too briefly since its first start to block anybody."""
-        return now.wall < self._warm_at
+        return now.wall < min(self._warm_at, self._memory.first_started_at + self._warmup_seconds)
 
     def knows_ages(self, now: Instant) -> bool:
-        """Tell whether this process has run for long enough to know which keys are old."""
-        return now.wall >= self._aged_at
+        """Tell whether it is known which keys are old: by this process, or from a store."""
+        return now.wall >= self._aged_at or (self._memory.ages_known and not self.warming(now))
 
     def young(self, key_hash: int, first_at: float | None, now: Instant) -> bool:
         """Tell whether a key whose first answer came at ``first_at`` is known to be young."""

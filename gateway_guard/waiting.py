@@ -8,15 +8,41 @@ again. In neither lane does a key hold more than 1%, and what came by least late
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway_guard.principal import SubjectKind
 
 if TYPE_CHECKING:
     from gateway_guard.subjects import Held, Subject
 
+REPEATS = {
+    SubjectKind.KEY: 2,
+    SubjectKind.TEMPLATE_IN_KEY: 2,
+    SubjectKind.END_USER: 4,
+}
+_REPEATS_OF_SHARED = 8
+_KEYS_OF_SHARED = 3
 _OWNER_SHARE = 0.01
 _FEWEST_OF_OWNER = 80  # what twenty exchanges take, for a table so small that 1% is less
+
+
+class Elsewhere(NamedTuple):
+    """How many exchanges of a subject other writers have counted, and the ends of their keys."""
+
+    exchanges: int
+    keys: frozenset[bytes]
+
+
+def admissible(subject: Subject, elsewhere: Elsewhere | None) -> bool:
+    """Tell whether a subject was shown often enough for a row, here and elsewhere together."""
+    exchanges, keys = subject.exchanges, len(subject.keys)
+    if elsewhere is not None:
+        exchanges += elsewhere.exchanges
+        keys = len(elsewhere.keys.union([key[-8:] for key in subject.keys]))
+    repeats = REPEATS.get(subject.kind)
+    if repeats is not None:
+        return exchanges >= repeats
+    return keys >= _KEYS_OF_SHARED or exchanges >= _REPEATS_OF_SHARED
 
 
 class Waiting:

@@ -144,18 +144,23 @@ class Driver:
     """An engine, its one present instant, and what can happen to an exchange."""
 
     def __init__(
-        self, *, policy: Policy | None = None, model: Model = SHIPPED, **settings: float | str
+        self,
+        *,
+        policy: Policy | None = None,
+        model: Model = SHIPPED,
+        started_at: float = START_AT,
+        **settings: float | str,
     ) -> None:
         """Build the engine as the middleware would; without a warm-up and without jitter."""
         defaults: dict[str, float | str] = {"warmup": 0, "jitter": 0, "memory": "64MiB"}
         self.settings = Settings.model_validate({**defaults, **settings})
         self.policy = policy or Policy()
-        self.now = Instant(START_AT, START_AT)
+        self.now = Instant(started_at, started_at)
         self.instruments = Recorder()
         self.engine = build_engine(
             self.settings,
             SECRET,
-            starts=Starts(START_AT, START_AT, model),
+            starts=Starts(started_at, started_at, model),
             policy=lambda: self.policy,
             instruments=self.instruments,
         )

@@ -36,6 +36,7 @@ ROOMS = (
     "recurrence",
     "contribution",
     "expectation",
+    "foreign",
     "standing",
     "subjects",
     "history",
@@ -65,6 +66,7 @@ ROOMS = (
     "ledger",
     "audit",
     "engine",
+    "syncing",
     "buffers",
     "deadlines",
     "background",
@@ -364,7 +366,11 @@ def test_an_optional_dependency_has_one_importer() -> None:
     project = read_project()
     extras = project["optional-dependencies"]
     optional = import_names(
-        [name for extra in ("serve", "demo", "bench", "ledger", "lab") for name in extras[extra]]
+        [
+            name
+            for extra in ("serve", "demo", "bench", "ledger", "lab", "valkey")
+            for name in extras[extra]
+        ]
     )
     optional -= import_names(project["dependencies"]) | {PACKAGE}
     modules = read_package()
@@ -377,7 +383,11 @@ def test_what_only_tests_and_lint_bring_is_not_imported() -> None:
     extras = read_project()["optional-dependencies"]
     tools = import_names([*extras["test"], *extras["lint"]])
     tools -= import_names(
-        [name for extra in ("serve", "demo", "bench", "ledger", "lab") for name in extras[extra]]
+        [
+            name
+            for extra in ("serve", "demo", "bench", "ledger", "lab", "valkey")
+            for name in extras[extra]
+        ]
     ) | {PACKAGE}
     modules = read_package()
     assert {name: found for name in tools if (found := importers(modules, name))} == {}

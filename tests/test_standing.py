@@ -82,8 +82,28 @@ def test_standings_of_templates_that_only_show_in_the_texts_are_told_apart() -> 
     standings.forget(hidden[1])
     assert standings.by_content == {hidden[0]}
     for number in range(3):
-        standings.keep(subject(number), Standing(action=Action.BLOCK))
+        standings.keep(b"\7\1" + subject(number)[2:], Standing(action=Action.BLOCK))
     assert not standings.by_content
+
+
+def test_of_blocks_alone_the_one_goes_that_ends_first() -> None:
+    """It is the one that will be missed for the shortest time."""
+    standings = Standings(5)
+    for number, until_at in enumerate((50.0, 20.0, 90.0, 30.0, 70.0, 99.0)):
+        standings.keep(subject(number), Standing(action=Action.BLOCK, until_at=until_at))
+    assert kept(standings, 6) == [0, 2, 3, 4, 5]
+
+
+def test_a_flood_of_one_kind_takes_no_room_of_another() -> None:
+    """Made-up end users do not make anybody forget who is blocked."""
+    standings = Standings(20)
+    for number in range(6):
+        standings.keep(b"\1" + subject(number)[1:], Standing(action=Action.BLOCK, until_at=1.0))
+    for number in range(300):
+        standings.keep(b"\2" + subject(number)[1:], Standing(action=Action.BLOCK, until_at=9.0))
+    found = [standings.get(b"\1" + subject(number)[1:]) is not None for number in range(6)]
+    assert all(found)
+    assert len(standings) == 20
 
 
 @given(

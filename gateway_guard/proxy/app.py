@@ -89,10 +89,13 @@ class Health:
             await self.app(scope, receive, send)
             return
         draining = self.readiness.draining
-        content = {
+        content: dict[str, object] = {
             "status": "draining" if draining else "ok",
             "in_flight": self.readiness.in_flight,
         }
+        up = self.readiness.instruments.gauges.get("store_up")
+        if up is not None:
+            content["store"] = "up" if up else "down"
         response = JSONResponse(content, 503 if draining else 200, {"cache-control": "no-store"})
         await response(scope, receive, send)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 
 from gateway_guard.settings.units import (
     format_duration,
@@ -61,6 +61,7 @@ _JITTER_SWITCH: Final = {"on": 0.1, "true": 0.1, "yes": 0.1, "off": 0.0, "false"
 _STEPS: Final = ("slow", "slower", "slowest")
 _FASTEST: Final = 6_000.0
 _LONGEST_CONTACT: Final = 200
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_CLAIM: Final = 100
 
 
@@ -159,6 +160,20 @@ def _parse_contact(value: object) -> str:
     return text
 
 
+def _parse_namespace(value: object) -> str:
+    """Return a name that can stand in keys."""
+    name = str(value).strip()
+    if not _NAMESPACE.fullmatch(name):
+        message = "not a name of letters, digits, dots, dashes and underscores, 64 at most"
+        raise ValueError(message)
+    return name
+
+
+def _parse_url(value: object) -> object:
+    """Return a URL, which may hold a password, as it was given; an empty one is none."""
+    return None if value == "" else value
+
+
 def _parse_claim(value: object) -> str | None:
     """Return the name of a claim."""
     if value is None:
@@ -249,6 +264,12 @@ Directory = Annotated[
     Kind("URL", "write it like file:///var/lib/gateway-guard/ledger"),
 ]
 Run = Annotated[int, Field(ge=9, le=1000), Kind("number", "write a number of words like 24")]
+Namespace = Annotated[str, BeforeValidator(_parse_namespace), Kind("name", "write it like team-a")]
+StoreUrl = Annotated[
+    SecretStr | None,
+    BeforeValidator(_parse_url),
+    Kind("URL", "write memory://, sqlite:///path or valkey://user:password@host:6379/0"),
+]
 Contact = Annotated[
     str,
     BeforeValidator(_parse_contact),

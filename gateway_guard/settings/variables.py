@@ -20,6 +20,7 @@ from gateway_guard.settings.fields import (
     Importable,
     Jitter,
     KeySources,
+    Namespace,
     Networks,
     Number,
     Paths,
@@ -28,6 +29,7 @@ from gateway_guard.settings.fields import (
     Run,
     Share,
     Size,
+    StoreUrl,
 )
 from gateway_guard.settings.units import parse_duration, parse_size
 
@@ -70,6 +72,20 @@ class Settings(BaseSettings):
     )
     state_dir: Path | None = Field(
         default=None, description="directory for what must survive a restart"
+    )
+    store: StoreUrl = Field(
+        default=None,
+        description="where profiles, verdicts and ages are kept and shared: `memory://`, "
+        "`sqlite:///path`, `valkey://` or `redis://`; a file in the state directory if there is "
+        "one, else memory",
+    )
+    namespace: Namespace = Field(
+        default="default",
+        description="deployments with different names share a store and know nothing of each other",
+    )
+    retention: PositiveDuration = Field(
+        default=parse_duration("90d"),
+        description="how long a store keeps what is known of a subject that comes no more",
     )
     policy: Path | None = Field(
         default=None, description="TOML file with entitlements, names and terms"

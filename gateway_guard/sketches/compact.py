@@ -24,7 +24,7 @@ class InstantTable:
     The first instant given for a hash is kept. Where an entry had to make room, a missing one means
     that nothing is known, not that there was nothing, and one that came later may have been there
     before: both are ``uncertain``. The hashes 0 and 1 share an entry, because 0 marks an empty
-    place.
+    place. Where ``added`` is a dictionary, what is given goes in there too, for others to learn of.
     """
 
     def __init__(self, size_bytes: int) -> None:
@@ -35,6 +35,7 @@ class InstantTable:
         self._instants = np.zeros(self._buckets * _WAYS, dtype=np.uint32).data
         self._lost_at = np.zeros(self._buckets, dtype=np.uint32).data
         self.overflowed = False
+        self.added: dict[int, float] | None = None
 
     def get(self, hash_: int) -> float | None:
         """Return the instant of a hash, whole seconds, or ``None``."""
@@ -55,7 +56,17 @@ class InstantTable:
             place = self._room(hash_, instant)
             self._hashes[place] = hash_
             self._instants[place] = instant
-        return float(self._instants[place])
+        kept = float(self._instants[place])
+        if self.added is not None:
+            self.added[hash_] = kept
+        return kept
+
+    def lower(self, hash_: int, at: float) -> None:
+        """Keep ``at`` for a hash unless it has an earlier instant; nobody else learns of it."""
+        added, self.added = self.added, None
+        if self.add(hash_, at) > at:
+            self._instants[self._place(hash_ or 1)] = max(0, int(at))
+        self.added = added
 
     def _place(self, hash_: int) -> int:
         start = (hash_ % self._buckets) * _WAYS
@@ -81,7 +92,8 @@ class TwoPaneSet:
     """A set of 64-bit hashes that forgets: a new pane begins when one is full or its time is over.
 
     An element is remembered for at least ``pane_seconds``, unless half of ``capacity`` others came
-    after it, and gone with the first addition that comes twice as late.
+    after it, and gone with the first addition that comes twice as late. Where ``added`` is a list,
+    what is added goes in there too, for others to learn of.
     """
 
     def __init__(self, capacity: int, pane_seconds: float) -> None:
@@ -91,6 +103,7 @@ class TwoPaneSet:
         self._newer: set[int] = set()
         self._older: set[int] = set()
         self._turned_at: float | None = None
+        self.added: list[int] | None = None
 
     def __contains__(self, hash_: int) -> bool:
         """Tell whether a hash is remembered."""
@@ -111,6 +124,8 @@ class TwoPaneSet:
         is_young = turned_at is not None and at - turned_at < self._pane_seconds
         if is_young and len(self._newer) + len(hashes) < self._pane_capacity:
             self._newer.update(hashes)
+            if self.added is not None:
+                self.added += hashes
             return
         for hash_ in hashes:
             self.add(hash_, at)
@@ -126,6 +141,8 @@ class TwoPaneSet:
         elif self._is_full_without(hash_):
             self._older, self._newer, self._turned_at = self._newer, set(), at
         self._newer.add(hash_)
+        if self.added is not None:
+            self.added.append(hash_)
 
     def _is_full_without(self, hash_: int) -> bool:
         return len(self._newer) >= self._pane_capacity and hash_ not in self._newer

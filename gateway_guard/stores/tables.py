@@ -1,0 +1,37 @@
+"""The tables of a file, and what is written to them with a condition."""
+
+TABLES = """
+CREATE TABLE writers (ns TEXT, slot INTEGER, epoch INTEGER, until REAL, PRIMARY KEY (ns, slot));
+CREATE TABLE changes (n INTEGER);
+INSERT INTO changes VALUES (0);
+CREATE TABLE parts (
+  ns TEXT, subject BLOB, slot INTEGER, version BLOB, data BLOB, until REAL, at REAL, change INTEGER,
+  PRIMARY KEY (ns, subject, slot)) WITHOUT ROWID;
+CREATE INDEX written ON parts (ns, at);
+CREATE INDEX lasting ON parts (ns, until) WHERE until > 0;
+CREATE TABLE logs (n INTEGER PRIMARY KEY AUTOINCREMENT, ns TEXT, log TEXT, at REAL, data BLOB);
+CREATE INDEX told ON logs (ns, log, n);
+CREATE TABLE instants (
+  ns TEXT, kind TEXT, hash INTEGER, at REAL, used REAL, PRIMARY KEY (ns, kind, hash)) WITHOUT ROWID;
+"""
+WRITE = """
+INSERT INTO parts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT DO UPDATE SET version = ?4, data = ?5, until = ?6, at = ?7, change = ?8
+WHERE ?4 > version
+"""
+KEEP_INSTANT = """
+INSERT INTO instants VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT DO UPDATE SET at = min(at, ?4), used = max(used, ?5)
+"""
+FORGET = "DELETE FROM instants WHERE ns = ? AND used < ? AND kind != ?"
+FREE = """
+SELECT min(slot) FROM (SELECT 0 AS slot UNION SELECT slot + 1 FROM writers WHERE ns = ?)
+WHERE slot NOT IN (SELECT slot FROM writers WHERE ns = ?)
+"""
+RENEW = """
+INSERT INTO writers VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT DO UPDATE SET until = ?4 WHERE epoch = ?3
+"""
+TAKE = """
+SELECT slot, epoch FROM writers WHERE ns = ? AND until <= ? AND slot < ? ORDER BY slot LIMIT 1
+"""

@@ -1,0 +1,275 @@
+"""The syncer: what the memory knows that others should, and what others know that it should.
+
+It works in rounds. What is to be said is collected on the event loop, said and heard in the store's
+own thread, and taken note of on the loop again; only there is the memory touched, and only for as
+long as a round's share of it takes. A round that fails is said again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
+
+from gateway_guard import profile
+from gateway_guard.principal import SubjectKind
+from gateway_guard.stores.base import STANDING
+from gateway_guard.subjects import hash_of
+from gateway_guard.syncing import news
+from gateway_guard.syncing.clocks import Shift
+from gateway_guard.syncing.notices import Notices, kept
+from gateway_guard.syncing.rounds import MOST_STANDINGS, Batch, Conversation
+from gateway_guard.syncing.rows import Rows
+
+if TYPE_CHECKING:
+    from gateway_guard.instrumentation import Instrumentation
+    from gateway_guard.memory import Memory
+    from gateway_guard.stores.base import Entry, Lease, Part, Store
+    from gateway_guard.stores.link import Link
+    from gateway_guard.syncing.rounds import Found, Heard
+    from gateway_guard.timeline import Instant, Timeline
+
+_SENT_A_ROUND = 16
+_WRITERS_KEPT = 4096
+_KEYS_KEPT = 65_536
+_DAY_SECONDS = 86400.0
+_SEGMENT = 4096
+_SEGMENT_SECONDS = 60.0
+
+
+class Syncer:
+    """Carries what is remembered between one process's memory and a store."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        link: Link,
+        timeline: Timeline,
+        instruments: Instrumentation,
+    ) -> None:
+        """Say and ask nothing yet."""
+        self._memory, self.link, self._timeline = memory, link, timeline
+        self._instruments = instruments
+        self._alone = not link.store.shared
+        self._rows = Rows(memory.subjects, alone=self._alone)
+        self._notices = Notices(memory, self._rows, timeline.now)
+        self._conversation = Conversation(timeline.now)
+        self._offset_seconds = 0.0
+        self._lease: Lease | None = None
+        self._number = self._connections = 0
+        self._unsent: deque[news.News] = deque()
+        self._standings: dict[bytes, Part] = {}
+        self._heard: LRUCache[tuple[int, int], int] = LRUCache(_WRITERS_KEPT)
+        self._used: LRUCache[int, float] = LRUCache(_KEYS_KEPT)
+        self._segment = news.News()
+        self._segment_at = timeline.now().steady
+        self._pardons: list[tuple[profile.RowArray, float]] = []
+        if not self._alone:
+            memory.share()
+
+    def idle(self, batch: Batch) -> bool:
+        """Tell whether there is nobody to talk to: nobody else, or nobody who answers."""
+        return batch.empty and (self._alone or not self.link.ready)
+
+    def begin(self) -> None:
+        """Take over the standings that last, before the first request is decided; this is I/O."""
+        if not self._alone:
+            lasting = self.link.attempt(_standings)
+            if lasting is not None:
+                store_at, standings = lasting
+                self._offset_seconds = store_at - self._timeline.now().wall
+                self._hear_standings(standings)
+            # Whoever forks after this must not share a connection.
+            self.link.close()
+
+    def collect(self, *, everything: bool = False) -> Batch:
+        """Return what is to be said and asked now."""
+        now, batch = self._timeline.now(), Batch()
+        shift = self._shift(now)
+        if not self._alone:
+            self._gather(shift)
+        if not self.link.ready and not everything:
+            return batch
+        self._rows.collect(batch, now.steady, shift.steady_seconds, everything=everything)
+        batch.rows += self._pardons
+        self._pardons = []
+        if self._alone:
+            return batch
+        self._refresh_ages(batch, now)
+        batch.standings = [*self._standings.values()]
+        self._lengthen_segment(now, batch, everything=everything)
+        for told in islice(self._unsent, 0 if self._lease is None else _SENT_A_ROUND):
+            batch.ages += told.instants(news.AGES)
+            batch.uses += told.instants(news.USES)
+            told.slot, told.epoch = self._lease or (-1, 0)
+            batch.news.append(news.encode(told))
+        return batch
+
+    def exchange(self, batch: Batch) -> Heard | None:
+        """Say and ask a batch, in the store's thread; ``None`` where that was not done."""
+        return self.link.attempt(lambda store: self._conversation.hold(store, batch))
+
+    def urgent(self, heard: Heard | None) -> bool:
+        """Tell whether the next round is not to be waited for: what was read is to be said now."""
+        return heard is not None and any(found.version == 0 for found in heard.found)
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether all was said that could be, or nobody answers."""
+        said = not (self._unsent or self._standings) or self._alone
+        return not self.link.ready or (said and self._rows.finished)
+
+    def leave(self) -> None:
+        """Let go of the slot and the store, in the store's thread."""
+        self.link.attempt(self._conversation.leave)
+        self.link.close()
+
+    def apply(self, batch: Batch, heard: Heard | None) -> None:
+        """Take note of what was heard, or of what is still to be said."""
+        if heard is None or heard.lost:
+            self._take_back(batch, restored=heard is None)
+        if heard is None:
+            return
+        self._lease, self._offset_seconds = heard.lease, heard.offset_seconds
+        self._rows.writers = heard.writers
+        self._instruments.gauges["store_writers"] = float(heard.writers)
+        self._instruments.count("store_parts", "dropped", self._rows.take_dropped())
+        if heard.lost:
+            self._rows.lost()
+            return
+        self._done(batch)
+        shift = self._shift(self._timeline.now())
+        if self.link.connections != self._connections:
+            self._connections = self.link.connections
+            for notice in () if self._alone else self._notices.lasting(shift):
+                self._standings.setdefault(notice.subject, kept(notice))
+        self._hear(heard, shift)
+
+    def pardon(self, subject: bytes) -> None:
+        """Clear a subject of everything that was found against it, here and everywhere."""
+        now = self._timeline.now()
+        notice = self._notices.pardon(subject, self._shift(now))
+        empty = profile.empty()
+        empty["subject"] = memoryview(subject)
+        empty["reset_epoch"], empty["sequence"] = notice.reset, 1
+        self._pardons.append((empty, 0.0))
+        self._tell([notice], news.News())
+
+    def _shift(self, now: Instant) -> Shift:
+        offset = self._offset_seconds
+        return Shift(offset, offset + now.wall - now.steady)
+
+    def _gather(self, shift: Shift) -> None:
+        """Put what is new into an entry of its own."""
+        told = news.gathered(self._memory)
+        notices = self._notices.collect(shift)
+        if notices or not told.empty:
+            self._tell(notices, told)
+
+    def _tell(self, notices: list[news.Notice], told: news.News) -> None:
+        now = self._timeline.now()
+        told.notices, told.at = notices, now.steady + self._shift(now).steady_seconds
+        if self._unsent and self._unsent[-1].slot < 0 and len(self._unsent) > 1:
+            self._unsent[-1].extend(told)  # nobody has been told of that one yet
+        else:
+            self._number += 1
+            told.number = self._number
+            self._unsent.append(told)
+        self._segment.extend(news.News(texts=told.texts, pairs=told.pairs, hits=told.hits))
+        for notice in notices:
+            self._standings[notice.subject] = kept(notice)
+
+    def _refresh_ages(self, batch: Batch, now: Instant) -> None:
+        """Say once a day of keys that come that they do: a store forgets those that do not."""
+        for row, _ in batch.rows:
+            subject = row["subject"][0].tobytes()
+            hash_ = hash_of(subject)
+            if (
+                subject[0] == SubjectKind.KEY
+                and now.wall - self._used.get(hash_, 0.0) > _DAY_SECONDS
+            ):
+                self._used[hash_] = now.wall
+                at = self._memory.ages.get(hash_)
+                if at is not None:
+                    batch.ages.append((hash_, at))
+
+    def _lengthen_segment(self, now: Instant, batch: Batch, *, everything: bool) -> None:
+        """Keep what was shown and served for longer than news are, in larger pieces."""
+        segment = self._segment
+        full = len(segment.texts) + len(segment.pairs) >= 8 * _SEGMENT
+        late = now.steady - self._segment_at >= _SEGMENT_SECONDS
+        if (full or late or everything) and not segment.empty:
+            self._segment, self._segment_at = news.News(), now.steady
+            batch.history.append(news.encode(segment))
+
+    def _take_back(self, batch: Batch, *, restored: bool) -> None:
+        if restored:
+            self._rows.restore(batch)
+        for entry in batch.history:
+            segment = news.decode(entry)
+            if segment is not None:
+                self._segment.extend(segment)
+
+    def _done(self, batch: Batch) -> None:
+        for _ in batch.news:
+            self._unsent.popleft()
+        for part in batch.standings:
+            if self._standings.get(part.subject) is part:
+                del self._standings[part.subject]
+        self._instruments.count("store_parts", "pushed", len(batch.rows))
+
+    def _hear(self, heard: Heard, shift: Shift) -> None:
+        for found in heard.found:
+            self._hear_found(found, shift)
+        self._instruments.count("store_parts", "read", len(heard.found))
+        for entry in heard.entries:
+            self._hear_news(entry, shift)
+        for entry in heard.history:
+            segment = news.decode(entry.data)
+            if segment is not None:
+                self._memory.history.learn(segment.learned, self._timeline.now().steady)
+        for page in heard.ages:
+            self._memory.learn_ages(zip(page.hashes.tolist(), page.at.tolist(), strict=True))
+        for page in heard.uses:
+            for hash_, at in zip(page.hashes.tolist(), page.at.tolist(), strict=True):
+                self._memory.first_uses.lower(hash_, at)
+        if heard.first_started_at is not None:
+            self._memory.first_started_at = heard.first_started_at
+        self._memory.ages_known = self._memory.ages_known or heard.complete
+
+    def _hear_found(self, found: Found, shift: Shift) -> None:
+        self._rows.hear(found, shift.steady_seconds)
+        if found.standing is not None:
+            self._hear_standings([found.standing])
+
+    def _hear_standings(self, parts: list[Part]) -> None:
+        shift = self._shift(self._timeline.now())
+        for part in parts:
+            notice = news.decode_notice(part.data) if part.slot == STANDING else None
+            if notice is not None:
+                self._notices.hear(notice, shift, again=True)
+
+    def _hear_news(self, entry: Entry, shift: Shift) -> None:
+        """Learn what another writer tells, once."""
+        told = news.decode(entry.data)
+        if told is None or (told.slot, told.epoch) == self._lease:
+            return
+        writer = told.slot, told.epoch
+        if told.number <= self._heard.get(writer, 0):
+            return
+        self._heard[writer] = told.number
+        for notice in told.notices:
+            self._notices.hear(notice, shift)
+        self._memory.learn_ages(told.instants(news.AGES))
+        for hash_, at in told.instants(news.USES):
+            self._memory.first_uses.lower(hash_, at)
+        steady, served_at = self._timeline.now().steady, shift.steady_in(told.at)
+        self._memory.history.learn(told.learned, steady, served_at)
+        for subject, key, exchanges in told.sightings:
+            self._memory.subjects.sighted(subject, key, exchanges)
+
+
+def _standings(store: Store) -> tuple[float, list[Part]]:
+    return store.now(), store.standings(MOST_STANDINGS)
