@@ -259,7 +259,6 @@ def build_engine(
             minimum=MINIMUM_SAMPLE
             + _JITTERED_SAMPLE * abs(jitter(secret, "minimum", settings.jitter)),
             weights=_weights(starts.model),
-            population=starts.model.population,
         ),
         pacing=Pacing(
             rates_per_minute=settings.throttle_rates,

@@ -9,8 +9,6 @@ import msgspec
 
 from gateway_guard import profile, scoring, verdict
 from gateway_guard.actions import Action
-from gateway_guard.model import SHIPPED as MODEL
-from gateway_guard.model import Population
 from gateway_guard.profile import Slot
 from gateway_guard.scoring import SHIPPED, Weights
 from gateway_guard.signals import SIGNALS, View
@@ -39,7 +37,6 @@ class Assessment(msgspec.Struct, frozen=True):
     ladder: Ladder
     minimum: float
     weights: Weights = SHIPPED
-    population: Population = MODEL.population
 
     def assess(
         self, memory: Memory, subject: Subject, now: Instant, *, warming: bool, aged: bool
@@ -73,7 +70,7 @@ class Assessment(msgspec.Struct, frozen=True):
 
     def score(self, subject: Subject, reading: Reading, *, aged: bool) -> Score:
         """Score what is known of a subject."""
-        seen = views(subject, reading, minimum=self.minimum, aged=aged, population=self.population)
+        seen = views(subject, reading, minimum=self.minimum, aged=aged)
         return highest([evidence_of(view) for view in seen], seen, self.weights)
 
 
@@ -100,7 +97,6 @@ def views(
     *,
     minimum: float,
     aged: bool,
-    population: Population = MODEL.population,
 ) -> tuple[View, ...]:
     """Return a subject as its fast and as its slow slice show it.
 
@@ -115,7 +111,6 @@ def views(
                 reading,
                 aged=aged,
                 minimum=minimum,
-                population=population,
             )
             for sums in (reading.fast, reading.slow)
         ]

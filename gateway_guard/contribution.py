@@ -15,7 +15,6 @@ import numpy.typing as npt
 from gateway_guard import measures, profile, recurrence
 from gateway_guard.exchange import Answer, Sampling
 from gateway_guard.features.types import Cue, Features
-from gateway_guard.model.words import WIDTH, length
 from gateway_guard.profile import Slot
 from gateway_guard.sketches import linear
 from gateway_guard.timeline import Instant
@@ -37,24 +36,21 @@ _PLACES = [
     *(Slot.REWORDED, Slot.EARLY),
     *(Slot.ANSWERED, Slot.ANSWER_LOG, Slot.REASONED, Slot.TRUNCATED),
     *(Slot.CONTAINED, Slot.COMPARED, Slot.DECLINED, *profile.LABEL_PLACES),
-    *(Slot.TRAIN, Slot.TEST, Slot.DIRECTED),
+    *(Slot.TRAIN, Slot.TEST),
 ]
 """Where the values of an exchange belong that are the same for all its subjects."""
 
 _SETS = len(profile.VALUE_SETS)
-_DIRECTION = slice(Slot.DIRECTION, Slot.DIRECTION + WIDTH)
-_PACKED = Struct(f"={len(_PLACES)}f4f{_SETS}Q{_SETS}B{-_SETS % 4}x{WIDTH}s")
+_PACKED = Struct(f"={len(_PLACES)}f3f{_SETS}Q{_SETS}B{-_SETS % 4}x")
 _MEASURED = np.dtype(
     [
         ("values", np.float32, len(_PLACES)),
         ("fresh", np.float32),
         ("known", np.float32),
         ("single", np.float32),
-        ("scale", np.float32),
         ("hashes", np.uint64, _SETS),
         ("counted", np.uint8, _SETS),
         ("padding", np.uint8, -_SETS % 4),
-        ("direction", np.int8, WIDTH),
     ]
 )
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
@@ -173,11 +169,8 @@ def _vectors(
     vectors[:, Slot.INFLIGHT_SQUARED] = pace * pace
     vectors[:, Slot.REFILL] = refilled
     _fill_relative(vectors, measured, constant)
-    vectors[:, _DIRECTION] = measured["direction"] * measured["scale"][:, None]
     times = np.array(answers, np.uint32)[:, None]
-    weight = times * np.array(weights, np.uint32)[:, None]
-    vectors[:, Slot.DIRECTED_SQUARES] = vectors[:, Slot.DIRECTED] * weight[:, 0]
-    vectors *= weight
+    vectors *= times * np.array(weights, np.uint32)[:, None]
     return vectors, measured, times
 
 
@@ -215,11 +208,10 @@ def _measure(item: Contribution) -> bytes:
     return _PACKED.pack(
         *_request_values(item),
         *_answer_values(item),
-        *(len(features.train) > 0, features.test, len(features.direction) > 0),
+        *(len(features.train) > 0, features.test),
         measures.latin_letters(features.new_chars, unspaced),
         measures.latin_letters(features.constant_chars, unspaced),
         item.single,
-        1.0 / max(1.0, length(features.direction)),
         features.body_hash,
         *item.place_hashes,
         item.key_hash,
@@ -227,7 +219,6 @@ def _measure(item: Contribution) -> bytes:
         *terms,
         *(1, 1, 1, 1, item.young),
         *map(bool, terms),
-        features.direction,
     )
 
 

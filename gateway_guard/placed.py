@@ -76,7 +76,6 @@ def joined(older: Features, newer: Features) -> Features:
         body_hash=body.body_hash,
         shingles=np.union1d(older.shingles, newer.shingles)[:_MOST_SHINGLES],
         hits=(*newer.hits, *older.hits)[:_MOST_HITS],
-        direction=newer.direction or older.direction,
         train=() if test else tuple(dict.fromkeys((*older.train, *newer.train))),
         test=test,
     )

@@ -19,7 +19,7 @@ from gateway_guard.sketches import cardinality, countmin, linear
 RowArray = npt.NDArray[Any]
 
 WIDTH = 192
-USED = 84
+USED = 50
 """Places of a linear slice in use; those behind them are reserved, zero and never decayed."""
 LAYOUT_VERSION = 2
 
@@ -69,9 +69,6 @@ class Slot(IntEnum):
     LABEL = 39  # the first of eight places: answers by the remainder of their hash
     TRAIN = 48  # asks an item of a train corpus
     TEST = 49  # asks an item of a test corpus
-    DIRECTED = 50  # the caller said something new, whose direction is known
-    DIRECTED_SQUARES = 51  # squares of the weights with which it counted
-    DIRECTION = 52  # the first of WIDTH places: the sum of directions
 
 
 LABEL_PLACES = tuple(range(Slot.LABEL, Slot.LABEL + 8))

@@ -1,7 +1,4 @@
-"""A model of the tests' own: in its world people write as those of the tests do.
-
-There are two public pools of questions in it, one to train on and one to evaluate with.
-"""
+"""A model of the tests' own: two public pools of questions, to train on and to evaluate with."""
 
 from __future__ import annotations
 
@@ -10,9 +7,7 @@ from typing import Final
 
 import msgspec
 
-from gateway_guard.corpora import Row, Source
 from gateway_guard.lab.corpus import build_corpus
-from gateway_guard.lab.population import fit_population
 from gateway_guard.model import SHIPPED, Pool
 from tests.traffic import prose
 
@@ -25,12 +20,5 @@ TEST_ITEMS: Final = tuple(
 TRAIN: Final = build_corpus(Pool("pool", "train"), TRAIN_ITEMS, SHIPPED.seed)
 TEST: Final = build_corpus(Pool("evaluation", "test"), TEST_ITEMS, SHIPPED.seed)
 
-_RNG: Final = Random(11)
-_TEXTS: Final = tuple(Row(prose(_RNG, _RNG.randint(60, 600))) for _ in range(400))
-
-PEOPLE: Final = msgspec.structs.replace(
-    SHIPPED,
-    population=fit_population([Source("human", "made_up", _TEXTS)], SHIPPED.seed),
-    corpora=(TRAIN, TEST),
-)
-"""The shipped model, but for what people ask and which pools there are."""
+PEOPLE: Final = msgspec.structs.replace(SHIPPED, corpora=(TRAIN, TEST))
+"""The shipped model, but for which pools there are."""

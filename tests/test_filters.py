@@ -27,7 +27,6 @@ from gateway_guard.model import (
     Pool,
     configured_model,
     dump_corpus,
-    dump_population,
     load_model,
     parse_corpus,
     with_corpora,
@@ -227,9 +226,7 @@ def test_a_corpus_of_another_version_is_refused() -> None:
 
 
 def own_model(folder: Path) -> Path:
-    """Write the shipped population and one corpus."""
-    shipped = msgspec.structs.replace(SHIPPED.population, texts=7)
-    (folder / "population.toml").write_text(dump_population(shipped), "utf-8")
+    """Write one corpus."""
     (folder / "pool.corpus").write_bytes(DATA)
     return folder
 
@@ -237,7 +234,7 @@ def own_model(folder: Path) -> Path:
 def test_an_own_model_replaces_the_shipped_one(tmp_path: Path) -> None:
     """And further corpora come beside those of whichever it is."""
     model = load_model(own_model(tmp_path))
-    assert (model.population.texts, [each.pool.name for each in model.corpora]) == (7, ["pool"])
+    assert (model.seed, [each.pool.name for each in model.corpora]) == (SHIPPED.seed, ["pool"])
     assert model.weights is None
     further = tmp_path / "elsewhere"
     further.write_bytes(dump_corpus(corpus(UNSEEN, "other")))
@@ -255,8 +252,8 @@ def test_a_corpus_of_another_seed_is_refused_with_the_right_one(tmp_path: Path) 
 
 
 def test_what_is_missing_or_broken_is_named(tmp_path: Path) -> None:
-    """A folder without a population, files that are none, paths that lead nowhere."""
-    with pytest.raises(ConfigurationError, match=r"population\.toml"):
+    """A folder without a model, files that are none, paths that lead nowhere."""
+    with pytest.raises(ConfigurationError, match=r"weights\.toml"):
         load_model(tmp_path)
     with pytest.raises(ConfigurationError, match="nowhere"):
         load_model(tmp_path / "nowhere")
@@ -306,22 +303,6 @@ def test_the_command_says_what_it_cannot_read(
     arguments = ["lab", "corpus", "build", "pool", "--kind", "test", "--in", str(tmp_path / name)]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
     assert complaint in capsys.readouterr().err
-
-
-def test_the_command_builds_a_population(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of the people in a folder, under a seed of one's own."""
-    rows = "\n".join(json.dumps({"prompt": item}) for item in ITEMS)
-    (tmp_path / "human_made_up.jsonl").write_text(rows, "utf-8")
-    out = tmp_path / "population.toml"
-    arguments = ["lab", "population", "build", "--corpora", str(tmp_path), "--out", str(out)]
-    assert main([*arguments, "--model-seed", "9"]) == 0
-    assert load_model(tmp_path).seed == 9
-    assert "made_up" in capsys.readouterr().out
-    assert main([*arguments[:-1], str(tmp_path / "no" / "folder")]) == 2
-    with pytest.raises(SystemExit):
-        main([*arguments, "--model-seed", "-1"])
 
 
 def test_the_shipped_corpora_are_small_and_of_the_shipped_seed() -> None:

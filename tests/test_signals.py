@@ -448,26 +448,6 @@ def test_breadth_is_silent_below_its_sample_and_about_talks() -> None:
     assert swept(20_000, turns=5) < SPEAKS
 
 
-def test_population_shift_speaks_of_what_people_do_not_ask() -> None:
-    """Here in words that nobody else uses, over and over."""
-    rng = Random(3)
-    words = ["zzyqx", "vvuzk", "jqqow", "kwyxj", "qoxqz"]
-    plays = (play(" ".join(rng.choices(words, k=40))) for _ in range(60))
-    assert said(*observed(plays))["population_shift"] >= SPEAKS
-
-
-def test_population_shift_is_silent_about_what_people_ask() -> None:
-    """Single questions of people, be they few or many, and what stands around them."""
-    for count in (10, 60):
-        plays = (play(prose(Random(number), 200), system=PHRASE) for number in range(count))
-        assert said(*observed(plays))["population_shift"] < SPEAKS
-
-
-def test_population_shift_is_silent_about_the_same_words_again() -> None:
-    """A single text says nothing of a distribution, however often it is sent."""
-    assert said(*observed([play("zzyqx vvuzk jqqow")] * 60))["population_shift"] == 0
-
-
 def of_pool(items: tuple[str, ...], share: float = 1.0) -> dict[str, float]:
     """Return what signals say of a key that asks items of a pool, in a share of its requests."""
     rng = Random(3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_guard.signals import SIGNALS, View
-from tests.peopled import PEOPLE
 
 if TYPE_CHECKING:
     from gateway_guard.subjects import Subject
@@ -22,7 +21,7 @@ def said(driver: Driver, subject: Subject, *, aged: bool = True) -> dict[str, fl
     reading = driver.reading(subject)
     voices = dict.fromkeys(BY_NAME, 0.0)
     for sums in (reading.fast, reading.slow):
-        view = View(subject.kind, sums, reading, aged=aged, minimum=8, population=PEOPLE.population)
+        view = View(subject.kind, sums, reading, aged=aged, minimum=8)
         for name, signal in BY_NAME.items():
             evidence = signal(view)
             if evidence is not None:

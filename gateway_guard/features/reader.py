@@ -158,7 +158,6 @@ class FeatureReader:
             text_hashes=draft.text_hashes,
             new_hits=_new_hits(hits, draft.texts),
             terms=draft.terms,
-            direction=draft.seeded.direction,
             train=draft.seeded.train,
             test=draft.seeded.test,
         )

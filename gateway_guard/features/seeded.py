@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MOST_WORDS: Final = 320
 """Words of one exchange that are looked at: of a longer text the first and the last ones."""
-PROJECTED_WORDS: Final = 64
-"""So many of them, evenly spread, say how far it is from the population."""
 
 _WORD_BYTES: Final = 8
 _SMALL: Final = 1 << 13
@@ -33,14 +31,12 @@ _SMALL: Final = 1 << 13
 
 
 class Seeded(NamedTuple):
-    """What is known of a request's own words: its direction, and the corpora it is from.
+    """What is known of a request's own words: the corpora that it is from.
 
-    ``direction`` has ``WIDTH`` signed bytes, or none where nothing new was said. ``train`` holds
-    the ids of train corpora, ``test`` says that it is an item of a test corpus: then it is not
-    from a train corpus, whose items may stand in it as examples.
+    ``train`` holds the ids of train corpora, ``test`` says that it is an item of a test corpus:
+    then it is not from a train corpus, whose items may stand in it as examples.
     """
 
-    direction: bytes = b""
     train: tuple[int, ...] = ()
     test: bool = False
 
@@ -77,29 +73,10 @@ class SeededReader:
         gathered = _gather([exchanges[at] for at in own])
         if gathered is None:
             return found
-        directions = self._directions(gathered)
-        for number, at in enumerate(own):
-            is_new = any(text.is_new and _is_own(text) for text in exchanges[at][0])
-            if is_new and gathered.counts[number]:
-                found[at] = Seeded(directions[number])
         if self._shelf.corpora and len(gathered.words) >= WINDOW:
             for number, corpora in self._matched(gathered).items():
                 found[own[number]] = _from_corpora(found[own[number]], corpora)
         return found
-
-    def _directions(self, gathered: _Gathered) -> list[bytes]:
-        if len(gathered.counts) == 1:
-            words = gathered.words[:: -(-len(gathered.words) // PROJECTED_WORDS)]
-            return [self._hashing.project(words, _NO_OWNERS, 1).tobytes()]
-        chosen, owners, end = [], [], 0
-        for count in gathered.counts:
-            begin, end = end, end + count
-            words = gathered.words[begin : end : -(-count // PROJECTED_WORDS) or 1]
-            chosen.append(words)
-            owners.append(len(words))
-        spread = np.arange(len(owners)).repeat(owners)
-        rows = self._hashing.project(np.concatenate(chosen), spread, len(owners))
-        return [row.tobytes() for row in rows]
 
     def windows(self, exchanges: Sequence[tuple[Sequence[Text], Reading]]) -> list[Hashes]:
         """Return the hashes under ``CEILING`` of each exchange's own windows."""

@@ -69,8 +69,8 @@ class Features(msgspec.Struct, frozen=True, gc=False, array_like=True):
     ``new_hits`` are the cue hits of each text read for the first time, to be remembered with its
     hash. ``terms`` are hashes of up to two words of the newest user text, drawn at random from the
     long ones: the more of its vocabulary a subject uses once only, the more of them differ.
-    ``direction``, ``train`` and ``test`` are what the model says of the caller's own words: where
-    they point, which train corpora they are from, whether they are from a test corpus.
+    ``train`` and ``test`` are what the model says of the caller's own words: which train corpora
+    they are from, and whether they are from a test corpus.
     """
 
     chars: int
@@ -90,6 +90,5 @@ class Features(msgspec.Struct, frozen=True, gc=False, array_like=True):
     text_hashes: tuple[int, ...]
     new_hits: tuple[tuple[int, tuple[CueHit, ...]], ...]
     terms: tuple[int, ...] = ()
-    direction: bytes = b""
     train: tuple[int, ...] = ()
     test: bool = False

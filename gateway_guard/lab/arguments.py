@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.arguments import extra, within
-from gateway_guard.lab.parts_arguments import add_corpus, add_population
+from gateway_guard.lab.parts_arguments import add_corpus
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,6 @@ def add_lab(add_parser: AddParser) -> None:
     _add_evaluate(commands.add_parser)
     _add_calibrate(commands.add_parser)
     add_corpus(commands.add_parser)
-    add_population(commands.add_parser)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway_guard.corpora import read_folder
 from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.lab.corpus import build_corpus, read_items
-from gateway_guard.lab.population import fit_population
-from gateway_guard.model import SHIPPED, Pool, dump_corpus, dump_population
+from gateway_guard.model import SHIPPED, Pool, dump_corpus
 
 if TYPE_CHECKING:
     import argparse
@@ -24,14 +22,6 @@ def write_corpus(options: argparse.Namespace) -> None:
     data = dump_corpus(corpus)
     _write(options.out, data)
     print(f"{options.out}: {corpus.items} items, {len(data)} bytes, seed {corpus.seed}")
-
-
-def write_population(options: argparse.Namespace) -> None:
-    """Fit a population as the command line says, and tell on what."""
-    population = fit_population(read_folder(options.corpora), _seed(options))
-    _write(options.out, dump_population(population).encode())
-    sources = ", ".join(population.sources)
-    print(f"{options.out}: {population.texts} texts of {sources}, seed {population.seed}")
 
 
 def _seed(options: argparse.Namespace) -> int:

@@ -35,9 +35,7 @@ PROGRAM_MARGIN: Final = 0.7
 PRODUCT_MARGIN: Final = 0.6
 PACE_MARGIN: Final = 1.0
 PROGRAMS_LEFT_OUT: Final = 0.01
-OF_PRODUCTS: Final = frozenset(
-    {"teacher_yield", "reasoning_served", "breadth", "population_shift", "skeleton_novelty"}
-)
+OF_PRODUCTS: Final = frozenset({"teacher_yield", "reasoning_served", "breadth", "skeleton_novelty"})
 _STRENGTH: Final = 0.03
 _FEWEST_OF_INNOCENT: Final = 12.0
 _FEWEST_OF_HARVEST: Final = 24.0

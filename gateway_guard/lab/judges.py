@@ -39,7 +39,7 @@ class Judge(Assessment, frozen=True):
 
     def score(self, subject: Subject, reading: Reading, *, aged: bool) -> Score:
         """Score as everywhere, and take note."""
-        seen = views(subject, reading, minimum=self.minimum, aged=aged, population=self.population)
+        seen = views(subject, reading, minimum=self.minimum, aged=aged)
         evidence = [evidence_of(view) for view in seen]
         source = self.source_of.get(subject.owner, "")
         score = highest(evidence, seen, self.of_source.get(source, self.weights))

@@ -1,4 +1,4 @@
-"""Models that never saw a source: a population of other people, pools that it is no part of."""
+"""Models that never saw a source: with the pools that it is no part of."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import msgspec
 from gateway_guard.exchange import Exchange, Turn
 from gateway_guard.features import FeatureReader
 from gateway_guard.lab.material import name_of
-from gateway_guard.lab.population import fit_population
-from gateway_guard.model import SHIPPED, WIDTH, Model, Population, without
+from gateway_guard.model import SHIPPED, Model, without
 
 if TYPE_CHECKING:
     from gateway_guard.corpora import Source
@@ -18,24 +17,15 @@ if TYPE_CHECKING:
 
 _ROWS_READ: Final = 60
 _KNOWN_SHARE: Final = 0.3
-_NOBODY: Final = (0.0,) * WIDTH
 _SECRET: Final = b"what is read here is compared with published hashes alone"
 
 
 def blind_models(material: Material, model: Model = SHIPPED) -> dict[str, Model]:
     """Return for each source, by its name with its class, a model made without it."""
-    people = material.of_class("human")
     found = {}
     for source in material.sources:
         pools = pools_of(source, model)
-        made = without(model, pools) if pools else model
-        if source.text_class == "human":
-            others = [other for other in people if other is not source]
-            population = (
-                fit_population(others, model.seed) if others else Population(model.seed, _NOBODY)
-            )
-            made = msgspec.structs.replace(made, population=population)
-        found[name_of(source)] = made
+        found[name_of(source)] = without(model, pools) if pools else model
     return found
 
 

@@ -1,4 +1,4 @@
-"""The options of ``lab corpus`` and ``lab population``: parts of a model, from files of texts."""
+"""The options of ``lab corpus``: pools of questions, from files of texts."""
 
 from __future__ import annotations
 
@@ -58,22 +58,6 @@ def add_corpus(add_parser: AddParser) -> None:
     build.set_defaults(run=_run_corpus)
 
 
-def add_population(add_parser: AddParser) -> None:
-    """Add ``lab population``."""
-    population = add_parser("population", help="what people ask, as one vector")
-    build = population.add_subparsers(
-        title="commands", metavar="COMMAND", required=True
-    ).add_parser(
-        "build",
-        help="make it of their conversations",
-        description="Make the reference that population_shift measures from, of the files "
-        "human_*.jsonl.gz of a folder: the mean of all texts, each source weighing the same.",
-    )
-    build.add_argument("--corpora", type=Path, required=True, metavar="DIR", help="the folder")
-    _add_output(build)
-    build.set_defaults(run=_run_population)
-
-
 def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     command.add_argument(
@@ -89,10 +73,3 @@ def _run_corpus(options: argparse.Namespace) -> None:
         from gateway_guard.lab.building import write_corpus
 
     write_corpus(options)
-
-
-def _run_population(options: argparse.Namespace) -> None:
-    with extra("lab"):
-        from gateway_guard.lab.building import write_population
-
-    write_population(options)

@@ -118,7 +118,6 @@ class Stage:
             ladder=rules.assessment.ladder,
             minimum=rules.assessment.minimum,
             weights=weights,
-            population=model.population,
             of_source=dict(of_source),
             observations=[] if observe else None,
         )

@@ -9,7 +9,6 @@ import msgspec
 
 from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.model.corpus import Corpus, parse_corpus
-from gateway_guard.model.population import Population, parse_population
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SEED: Final = 20261124
+"""The published seed, of a model without pools of its own."""
 SUFFIX: Final = ".corpus"
-POPULATION_FILE: Final = "population.toml"
 WEIGHTS_FILE: Final = "weights.toml"
 _HINT: Final = (
     "GATEWAY_GUARD_MODEL names a folder and GATEWAY_GUARD_CORPORA files that were made by "
@@ -32,20 +32,20 @@ class Model(msgspec.Struct, frozen=True):
 
     Attributes:
         seed: of all its hashes.
-        population: what people ask.
         corpora: public pools of questions.
         weights: those that were fitted with it, as TOML; ``None`` for those that ship.
 
     """
 
     seed: int
-    population: Population
     corpora: tuple[Corpus, ...] = ()
     weights: bytes | None = None
 
 
 def load_model(folder: Path | Traversable) -> Model:
-    """Read a model from a folder: its population, and what else there is.
+    """Read a model from a folder: its pools of questions and its weights, what there is of them.
+
+    The seed of its hashes is that of its pools.
 
     Raises:
         ConfigurationError: something is missing, damaged, or does not belong together.
@@ -55,17 +55,15 @@ def load_model(folder: Path | Traversable) -> Model:
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         raise _unreadable(folder, error.strerror or str(error)) from None
-    by_name = {entry.name: entry for entry in entries}
-    if POPULATION_FILE not in by_name:
-        raise _unreadable(folder, f"there is no {POPULATION_FILE} in it")
-    population = _read(by_name[POPULATION_FILE], parse_population)
-    weights = by_name.get(WEIGHTS_FILE)
+    weights = next((entry for entry in entries if entry.name == WEIGHTS_FILE), None)
+    corpora = [entry for entry in entries if entry.name.endswith(SUFFIX)]
+    if weights is None and not corpora:
+        raise _unreadable(folder, f"there is neither a {WEIGHTS_FILE} nor a *{SUFFIX} in it")
     model = Model(
-        seed=population.seed,
-        population=population,
+        seed=_read(corpora[0], parse_corpus).seed if corpora else SEED,
         weights=None if weights is None else _read(weights, bytes),
     )
-    return with_corpora(model, [entry for entry in entries if entry.name.endswith(SUFFIX)])
+    return with_corpora(model, corpora)
 
 
 def with_corpora(model: Model, paths: Sequence[Path | Traversable]) -> Model:

@@ -7,9 +7,7 @@ case folded: that is cheap to fetch, and leaves most endings off.
 
 from __future__ import annotations
 
-import math
 from hashlib import shake_256
-from operator import mul
 from typing import Final
 
 import numpy as np
@@ -19,8 +17,6 @@ Words = npt.NDArray[np.uint64]
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.intp]
 
-WIDTH: Final = 32
-"""Dimensions of a projected text."""
 WINDOW: Final = 5
 """Words in a window."""
 PADDING: Final = bytes(8)
@@ -29,12 +25,8 @@ PADDING: Final = bytes(8)
 _BYTES: Final = 8
 _FOLD: Final = np.uint64(0x2020202020202020)
 _MASKS: Final = np.array([(1 << (8 * size)) - 1 for size in range(9)], np.uint64)
-_SHIFTS: Final = np.array([[0], [8], [16], [24]], np.uint64)
-_TRIGRAM: Final = np.uint64(0xFFFFFF)
-_BUCKET_SHIFT: Final = np.uint64(64 - 6)  # 2 * WIDTH buckets
 _HALF: Final = np.uint64(32)
 _UNIT: Final = 8
-_MOST: Final = 127
 
 
 def fetch(buffer: bytes, starts: Positions, lengths: Positions) -> Words:
@@ -64,23 +56,6 @@ class Hashing:
         self._multiplier: np.uint64 = numbers[0]
         self._factors: Hashes = numbers[1:].astype(np.uint64)
 
-    def project(self, words: Words, owners: Positions, count: int) -> npt.NDArray[np.int8]:
-        """Return ``count`` texts as vectors, shape (count, WIDTH); one without words is 0.
-
-        ``owners`` says whose each word is. Each word counts with the three bytes at its first four
-        places, hashed to a place and a sign (feature hashing, Weinberger et al., 2009).
-        """
-        buckets = words >> _SHIFTS
-        buckets &= _TRIGRAM
-        buckets *= self._multiplier
-        buckets >>= _BUCKET_SHIFT
-        places = buckets.view(np.int64)
-        if count > 1:
-            places += owners * (2 * WIDTH)
-        counts = np.bincount(places.ravel(), minlength=2 * WIDTH * count).reshape(count, 2, WIDTH)
-        clipped: npt.NDArray[np.int8] = (counts[:, 0] - counts[:, 1]).clip(-_MOST, _MOST)
-        return clipped.astype(np.int8)
-
     def windows(self, words: Words) -> Hashes:
         """Return the hashes of all windows of n words, shape (n - WINDOW + 1,), n at least WINDOW.
 
@@ -93,9 +68,3 @@ class Hashing:
         hashes *= self._multiplier
         hashes ^= hashes >> _HALF
         return hashes
-
-
-def length(vector: bytes) -> float:
-    """Return the length of a projected text, 0 where there is none."""
-    numbers = memoryview(vector).cast("b")
-    return math.sqrt(sum(map(mul, numbers, numbers)))

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     )
     model: Path | None = Field(
         default=None,
-        description="folder with an own model, which replaces the one that ships: what people ask, "
+        description="folder with an own model, which replaces the one that ships: "
         "public pools of questions, weights",
     )
     corpora: Paths = Field(

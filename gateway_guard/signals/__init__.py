@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway_guard.signals.access import logit_access, multi_sampling
 from gateway_guard.signals.breadth import breadth
 from gateway_guard.signals.coordination import key_sharing
-from gateway_guard.signals.distribution import corpus_overlap, population_shift
+from gateway_guard.signals.distribution import corpus_overlap
 from gateway_guard.signals.elicitation import (
     bypass_search,
     extraction_phrase,
@@ -37,6 +37,5 @@ SIGNALS: tuple[Signal, ...] = (
     key_sharing,
     closed_loop,
     instant_maximum,
-    population_shift,
     corpus_overlap,
 )

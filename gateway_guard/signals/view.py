@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway_guard.model import SHIPPED, Population
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Reading, Slot
 
@@ -16,7 +15,7 @@ class View(msgspec.Struct, frozen=True, gc=False):
 
     ``sums`` is the slice in the order of ``Slot``. ``aged`` is false while the guard is too young
     to know which keys are; signals that stand on age or popularity are silent then. ``minimum`` is
-    the smallest sample that may speak, ``population`` what people ask.
+    the smallest sample that may speak.
     """
 
     kind: SubjectKind
@@ -24,7 +23,6 @@ class View(msgspec.Struct, frozen=True, gc=False):
     reading: Reading
     aged: bool
     minimum: float
-    population: Population = SHIPPED.population
 
     @property
     def exchanges(self) -> float:
