@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway_guard import contribution, foreign, profile
-from gateway_guard.contribution import Share, expecting
+from gateway_guard.contribution import Share
+from gateway_guard.expectation import expecting
 from gateway_guard.principal import SubjectKind
 from gateway_guard.sketches.compact import TwoPaneMap
 from gateway_guard.sketches.slab import Slab

@@ -16,15 +16,19 @@ from gateway_guard.deadlines import Deadlines
 from gateway_guard.dialects import dialect_for
 from gateway_guard.enforcement import Pacing
 from gateway_guard.engine import Engine
+from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.instrumentation import Contained, Instrumentation
 from gateway_guard.memory import Memory, derived
+from gateway_guard.model import SHIPPED, Model, configured_model
 from gateway_guard.policy import PolicyFile
 from gateway_guard.powers import Rules
 from gateway_guard.principal import PrincipalReader
+from gateway_guard.scoring import SHIPPED as SHIPPED_WEIGHTS
+from gateway_guard.scoring import Weights, load_weights
 from gateway_guard.settings import deployment_secret, first_started_at, previous_secret
-from gateway_guard.stores import Link, is_shared, store_of
+from gateway_guard.stores import is_shared, store_of
 from gateway_guard.subjects import MINIMUM_SAMPLE
-from gateway_guard.syncing import Pulse, Syncer
+from gateway_guard.syncing import Pulse, start_syncer
 from gateway_guard.timeline import Timeline
 from gateway_guard.uploads import Uploads
 from gateway_guard.verdict import Ladder, jitter
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
     from gateway_guard.principal import Principal
     from gateway_guard.responses import Problem
     from gateway_guard.settings import Settings
-    from gateway_guard.stores import Store
 
 THROTTLE_SAMPLE = 12.0
 BLOCK_SAMPLE = 40.0
@@ -62,11 +65,13 @@ _OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
 class Starts(NamedTuple):
     """When a deployment's guard first started, and when this process did, wall-clock seconds.
 
-    What is known of keys' ages outlives a process only in a store.
+    What is known of keys' ages outlives a process only in a store. ``model`` is what is known of
+    the world from the start.
     """
 
     first_at: float
     this_at: float
+    model: Model = SHIPPED
 
 
 class Guard:
@@ -83,30 +88,27 @@ class Guard:
         self, settings: Settings, clock: Callable[[], float], timer: Callable[[], float]
     ) -> None:
         """Configure the parts; nothing runs before the first request."""
-        self.settings = settings
-        self.instruments = Instrumentation(timer)
+        self.settings, self.instruments = settings, Instrumentation(timer)
         self.timeline = Timeline(clock, timer)
         now, secret = self.timeline.now(), deployment_secret(settings)
         self.policy = PolicyFile(settings, now.wall)
+        model = configured_model(settings.model, settings.corpora)
         self.engine = build_engine(
             settings,
             secret,
-            starts=Starts(first_started_at(settings, now.wall), now.wall),
+            starts=Starts(first_started_at(settings, now.wall), now.wall, model),
             policy=lambda: self.policy.current,
             instruments=self.instruments,
         )
-        self.syncer = self._syncer(store_of(settings, clock), timer)
+        store = store_of(settings, clock)
+        self.syncer = start_syncer(self.engine.memory, store, self.timeline, self.instruments)
         self.principals = PrincipalReader(settings, secret, previous_secret(settings))
         self.digest_key = derived(secret, b"history")
         self.budget = BufferBudget(
             settings.buffer_memory, settings.buffer_unverified_share, settings.max_body
         )
-        self.uploads = Uploads(
-            self.engine,
-            self.timeline,
-            derived(secret, b"files"),
-            settings.memory // _PART_OF_FILES,
-        )
+        files_key, size_bytes = derived(secret, b"files"), settings.memory // _PART_OF_FILES
+        self.uploads = Uploads(self.engine, self.timeline, files_key, size_bytes)
         self._refused: TTLCache[bytes, int] = TTLCache(
             _NETWORKS_KEPT, _REFUSALS_KEPT_SECONDS, timer=timer
         )
@@ -119,14 +121,6 @@ class Guard:
             summarise=self.summarise,
             pulse=Pulse(self.syncer, self.instruments),
         )
-
-    def _syncer(self, store: Store, timer: Callable[[], float]) -> Syncer:
-        """Return what talks to the store, with the standings that it keeps taken over."""
-        link = Link(store, self.instruments, timer)
-        syncer = Syncer(self.engine.memory, link, self.timeline, self.instruments)
-        with self.contained():
-            syncer.begin()
-        return syncer
 
     def contained(self) -> Contained:
         """Return a context that keeps the guard's own failures from the request."""
@@ -251,6 +245,8 @@ def build_engine(
             ladder=ladder(settings, secret),
             minimum=MINIMUM_SAMPLE
             + _JITTERED_SAMPLE * abs(jitter(secret, "minimum", settings.jitter)),
+            weights=_weights(starts.model),
+            population=starts.model.population,
         ),
         pacing=Pacing(
             rates_per_minute=settings.throttle_rates,
@@ -266,9 +262,22 @@ def build_engine(
         answer_timeout_seconds=settings.answer_timeout,
         read_budget=settings.read_budget,
         shadow=settings.mode == "shadow",
+        model=starts.model,
     )
     memory = Memory(settings.memory, secret, shared=is_shared(settings))
     return Engine(rules, memory, secret, policy=policy, instruments=instruments)
+
+
+def _weights(model: Model) -> Weights:
+    """Return the weights that were fitted with a model, without any those that ship."""
+    if model.weights is None:
+        return SHIPPED_WEIGHTS
+    try:
+        return load_weights(model.weights)
+    except ValueError as error:
+        message = f"the weights of GATEWAY_GUARD_MODEL cannot be used: {error}"
+        hint = "make them with `gateway-guard lab calibrate`, or leave the file out"
+        raise ConfigurationError(message, hint=hint) from None
 
 
 def ladder(settings: Settings, secret: bytes) -> Ladder:

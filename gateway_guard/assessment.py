@@ -9,18 +9,22 @@ import msgspec
 
 from gateway_guard import profile, scoring, verdict
 from gateway_guard.actions import Action
+from gateway_guard.model import SHIPPED as MODEL
+from gateway_guard.model import Population
 from gateway_guard.profile import Slot
+from gateway_guard.scoring import SHIPPED, Weights
 from gateway_guard.signals import SIGNALS, View
 from gateway_guard.standing import Standing
 from gateway_guard.subjects import MINIMUM_SAMPLE, POWERS, Subject
 from gateway_guard.verdict import Ladder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gateway_guard.memory import Memory
     from gateway_guard.profile import Reading
     from gateway_guard.scoring import Score
+    from gateway_guard.signals import Evidence
     from gateway_guard.timeline import Instant
 
 _GROWTH = 12  # a score is read anew when its sample has grown by a twelfth
@@ -34,6 +38,8 @@ class Assessment(msgspec.Struct, frozen=True):
 
     ladder: Ladder
     minimum: float
+    weights: Weights = SHIPPED
+    population: Population = MODEL.population
 
     def assess(
         self, memory: Memory, subject: Subject, now: Instant, *, warming: bool, aged: bool
@@ -52,7 +58,7 @@ class Assessment(msgspec.Struct, frozen=True):
         if standing.action > Action.PASS and not reading.slow[Slot.EXCHANGES]:
             _schedule(subject, reading, standing, quiet=False)
             return standing  # it was found elsewhere, on evidence that is not known here
-        score = best_score(subject, reading, minimum=self.minimum, aged=aged)
+        score = self.score(subject, reading, aged=aged)
         subject.logit = score.logit
         most = min(POWERS[subject.kind], Action.THROTTLE if warming else Action.BLOCK)
         with _confirmed(standing, now.wall, counted=subject.exchanges >= MINIMUM_SAMPLE):
@@ -64,6 +70,11 @@ class Assessment(msgspec.Struct, frozen=True):
         quiet = score.logit < self.ladder.watch - _QUIET_MARGIN
         _schedule(subject, reading, standing, quiet=quiet)
         return standing
+
+    def score(self, subject: Subject, reading: Reading, *, aged: bool) -> Score:
+        """Score what is known of a subject."""
+        seen = views(subject, reading, minimum=self.minimum, aged=aged, population=self.population)
+        return highest([evidence_of(view) for view in seen], seen, self.weights)
 
 
 @contextmanager
@@ -83,22 +94,55 @@ def _confirmed(standing: Standing, now: float, *, counted: bool) -> Iterator[Non
     standing.provisional = throttled and not counted
 
 
-def best_score(subject: Subject, reading: Reading, *, minimum: float, aged: bool) -> Score:
-    """Return the higher of the scores that the fast and the slow slice give.
+def views(
+    subject: Subject,
+    reading: Reading,
+    *,
+    minimum: float,
+    aged: bool,
+    population: Population = MODEL.population,
+) -> tuple[View, ...]:
+    """Return a subject as its fast and as its slow slice show it.
 
     The fast slice sees what a long innocent past would hide, the slow one what comes too rarely for
     the fast one.
     """
+    return tuple(
+        [
+            View(
+                subject.kind,
+                sums,
+                reading,
+                aged=aged,
+                minimum=minimum,
+                population=population,
+            )
+            for sums in (reading.fast, reading.slow)
+        ]
+    )
+
+
+def evidence_of(view: View) -> tuple[Evidence, ...]:
+    """Return what the signals say of a view."""
+    evidence = (signal(view) for signal in SIGNALS)
+    return tuple([item for item in evidence if item is not None])
+
+
+def highest(
+    evidence: Sequence[tuple[Evidence, ...]], seen: Sequence[View], weights: Weights
+) -> Score:
+    """Return the highest of the scores that views give, by what the signals said of each."""
     scores = [
-        _score(View(subject.kind, sums, reading, aged=aged, minimum=minimum))
-        for sums in (reading.fast, reading.slow)
+        scoring.score(items, view.exchanges, weights)
+        for items, view in zip(evidence, seen, strict=True)
     ]
     return max(scores, key=lambda score: score.logit)
 
 
-def _score(view: View) -> Score:
-    evidence = (signal(view) for signal in SIGNALS)
-    return scoring.score((item for item in evidence if item is not None), view.exchanges)
+def best_score(subject: Subject, reading: Reading, *, minimum: float, aged: bool) -> Score:
+    """Return the higher of the scores that the fast and the slow slice give."""
+    seen = views(subject, reading, minimum=minimum, aged=aged)
+    return highest([evidence_of(view) for view in seen], seen, SHIPPED)
 
 
 def _schedule(subject: Subject, reading: Reading, standing: Standing, *, quiet: bool) -> None:

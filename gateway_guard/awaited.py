@@ -24,7 +24,7 @@ from gateway_guard.features import Anchors, Features
 from gateway_guard.subjects import Held, hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from gateway_guard.exchange import Outcome
     from gateway_guard.history import History
@@ -141,8 +141,17 @@ class Awaited:
         while len(entries) > MOST_AWAITED or next(iter(entries.values())).at < at - AWAITED_SECONDS:
             entries.popitem(last=False)
 
-    def count(self, found: Found, fetch: Fetch, now: Instant) -> Ticket | None:
-        """Add a fetched answer to the profiles; return the exchange that it belongs to, if any."""
+    def count(
+        self,
+        found: Found,
+        fetch: Fetch,
+        now: Instant,
+        note: Callable[[Contribution], None] = lambda _: None,
+    ) -> Ticket | None:
+        """Add a fetched answer to the profiles; return the exchange that it belongs to, if any.
+
+        Once that has it, ``note`` is told of its contribution.
+        """
         answer, history = found.answer, self._memory.history
         entry = self._find(hash_of(fetch.key), found.names, now.steady)
         if entry is None:
@@ -155,6 +164,7 @@ class Awaited:
         if item is not None:
             before = msgspec.structs.replace(item)
             item.answer = entry.take(answer, resumed=fetch.resumed)
+            note(item)
             self._memory.subjects.credit(ticket.shares, before, now)
             for subject, _ in ticket.shares:
                 subject.fresh += ticket.answers

@@ -6,19 +6,31 @@ profiles only after the backlog has been worked off, so nothing is decided on le
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway_guard import pending
 from gateway_guard.awaited import Awaited
-from gateway_guard.events import Admission, Answered, Answers, Drop, Event, Fetched, is_late
+from gateway_guard.comparison import compare_fetched
+from gateway_guard.events import (
+    Admission,
+    Answered,
+    Answers,
+    Drop,
+    Event,
+    Fetched,
+    is_late,
+)
 from gateway_guard.instrumentation import Contained
 from gateway_guard.subjects import IMITABLE, hash_of
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch
-    from gateway_guard.exchange import Outcome
+    from gateway_guard.contribution import Contribution
+    from gateway_guard.events import Hearing, Taking
+    from gateway_guard.exchange import AnswerText, Outcome
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
@@ -52,6 +64,8 @@ class Backlog:
         self._noted: set[int] = set()
         self._noted_on = 0.0  # a store forgets what is not used for long
         self.awaited = Awaited(memory)
+        self.hearers: list[Hearing] = []
+        self.takers: list[Taking] = []
 
     def __len__(self) -> int:
         """Return the number of events that are still to be worked off."""
@@ -81,9 +95,12 @@ class Backlog:
         """Have answers that were fetched counted with the exchanges that they belong to."""
         self._events.append(Fetched(fetch, now.steady))
 
-    def dropped(self, ticket: Ticket, slot: Slot | None) -> None:
-        """Have an exchange forgotten; ``slot`` is where the key's row counts it."""
-        self._events.append(Drop(ticket, slot))
+    def dropped(self, ticket: Ticket, slot: Slot | None, *, declined: bool = False) -> None:
+        """Have an exchange forgotten; ``slot`` is where the key's row counts it.
+
+        What was ``declined`` is remembered for a while.
+        """
+        self._events.append(Drop(ticket, slot, declined=declined))
         self._events += [Drop(other, None) for other in ticket.others]
 
     def work_off(self, now: Instant) -> list[Ticket]:
@@ -106,7 +123,7 @@ class Backlog:
         for event in events:
             if isinstance(event, Answered | Fetched):
                 with Contained(instruments):
-                    event.read()
+                    event.read(self._tell, opening.reader)
         for event in events:
             with Contained(instruments):
                 event.survey(memory, opening)
@@ -123,18 +140,33 @@ class Backlog:
         self._settled += [ticket for ticket in settled if ticket.contribution]
         self._late += [event for event in events if is_late(event)]
 
+    def _tell(self, event: Answered | Fetched, text: AnswerText) -> None:
+        """Tell who wants to hear it what was answered to a key."""
+        for hearer in self.hearers:
+            with Contained(self._instruments):
+                hearer(event.key, text)
+        for taker in self.takers:
+            with Contained(self._instruments):
+                taker(event, text)
+
     def _add_answers(self, now: Instant) -> list[Ticket]:
         """Await the answers that are to come, count those that came; return their exchanges."""
         late, self._late = self._late, []
         answered, awaited = [], self.awaited
         for event in late:
             if isinstance(event, Fetched):
+                note = partial(self._compare, event)
                 for found in event.found:
                     with Contained(self._instruments):
-                        answered.append(awaited.count(found, event.fetch, now))
+                        answered.append(awaited.count(found, event.fetch, now, note))
             elif event.awaited is not None:
                 awaited.expect(event.ticket, event.awaited, event.answer, now.steady)
         return [ticket for ticket in answered if ticket is not None]
+
+    def _compare(self, event: Fetched, item: Contribution) -> None:
+        """Note how the only answer that was fetched was made of what was asked."""
+        if event.reply is not None and len(event.found) == 1:
+            compare_fetched(item, event.reply, self._opening.reader)
 
     def _read(self, admitted: list[Ticket]) -> None:
         """Read texts together; should that fail, one by one, so that only the one is lost."""

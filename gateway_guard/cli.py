@@ -5,24 +5,23 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from gateway_guard.exceptions import ConfigurationError, GatewayGuardError
+from gateway_guard.arguments import PROGRAM, extra, within
+from gateway_guard.exceptions import GatewayGuardError
+from gateway_guard.lab.arguments import add_lab
+from gateway_guard.ledger.arguments import add_attribute, add_verify_bundle
 from gateway_guard.principal import key_id_of
 from gateway_guard.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    AddParser = Callable[..., argparse.ArgumentParser]
-
-PROGRAM: Final = "gateway-guard"
-Number = TypeVar("Number", int, float)
+    from gateway_guard.arguments import AddParser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,37 +69,6 @@ def parser() -> argparse.ArgumentParser:
     for add in SUBCOMMANDS:
         add(commands.add_parser)
     return top
-
-
-@contextmanager
-def extra(name: str) -> Iterator[None]:
-    """Turn the absence of an optional package into advice.
-
-    Raises:
-        ConfigurationError: if a package is missing, with the extra that brings it.
-
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        message = f"this command needs {error.name}, which is not installed"
-        hint = f"pip install '{PROGRAM}[{name}]'"
-        raise ConfigurationError(message, hint=hint) from error
-
-
-def within(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:
-    """Return what reads an option's number and says between which limits it must lie."""
-    noun = {"int": "a whole number"}.get(kind.__name__, "a number")
-
-    def read(text: str) -> Number:
-        with suppress(ValueError):
-            value = kind(text)
-            if least <= value <= most:
-                return value
-        message = f"{text!r} is not {noun} from {least} to {most}"
-        raise argparse.ArgumentTypeError(message)
-
-    return read
 
 
 def add_serve(add_parser: AddParser) -> None:
@@ -215,7 +183,7 @@ def add_bench(add_parser: AddParser) -> None:
         "--only",
         default="",
         metavar="NAME[,NAME]",
-        help="measure in-process, kept, proxy, scale, flood or bypass; the rest is null in JSON",
+        help="measure in-process, kept, proxy, scale, flood, ledger, bypass; else null in JSON",
     )
     command.add_argument(
         "--quick", action="store_true", help="take a few minutes, for rougher figures"
@@ -261,5 +229,8 @@ SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
     add_serve,
     add_demo,
     add_bench,
+    add_lab,
+    add_attribute,
+    add_verify_bundle,
     add_key_id,
 )

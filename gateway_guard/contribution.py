@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gateway_guard import measures, profile, recurrence
 from gateway_guard.exchange import Answer, Sampling
 from gateway_guard.features.types import Cue, Features
+from gateway_guard.model.words import WIDTH, length
 from gateway_guard.profile import Slot
 from gateway_guard.sketches import linear
 from gateway_guard.timeline import Instant
@@ -33,31 +34,34 @@ _PLACES = [
     *(Slot.EXCHANGES, Slot.SINGLE, Slot.OBSERVED, Slot.CLAIMED, Slot.CEILING, Slot.THINKING),
     *(Slot.LOGITS, Slot.MULTIPLE, Slot.TOOLS, Slot.YOUNG, Slot.ITEMS_LOG, Slot.UNSPACED),
     *(Slot.IMAGES, Slot.STREAMED, Slot.SHINGLED, Slot.DETERMINISTIC),
+    *(Slot.REWORDED, Slot.EARLY),
     *(Slot.ANSWERED, Slot.ANSWER_LOG, Slot.REASONED, Slot.TRUNCATED),
+    *(Slot.CONTAINED, Slot.COMPARED, Slot.DECLINED, *profile.LABEL_PLACES),
+    *(Slot.TRAIN, Slot.TEST, Slot.DIRECTED),
 ]
 """Where the values of an exchange belong that are the same for all its subjects."""
 
 _SETS = len(profile.VALUE_SETS)
-_PACKED = Struct(f"={len(_PLACES)}f3f{_SETS}Q{_SETS}B3x")
+_DIRECTION = slice(Slot.DIRECTION, Slot.DIRECTION + WIDTH)
+_PACKED = Struct(f"={len(_PLACES)}f4f{_SETS}Q{_SETS}B{-_SETS % 4}x{WIDTH}s")
 _MEASURED = np.dtype(
     [
         ("values", np.float32, len(_PLACES)),
         ("fresh", np.float32),
         ("known", np.float32),
         ("single", np.float32),
+        ("scale", np.float32),
         ("hashes", np.uint64, _SETS),
         ("counted", np.uint8, _SETS),
-        ("padding", np.uint8, 3),
+        ("padding", np.uint8, -_SETS % 4),
+        ("direction", np.int8, WIDTH),
     ]
 )
 """One exchange; ``fresh`` and ``known`` are the lengths of its new and of its constant text."""
 
 
-_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
-_BOLD = frozenset({Cue.SYNTHESIS, Cue.EXTRACTION})
-_NEAR_THE_CEILING = 0.5
-_MOST_EXPECTED_CHARS = 4096
-_ASSUMED_CHARS = 1024
+_UNSEEN = (0.0,) * (7 + len(profile.LABEL_PLACES))
+_TERMS_PAD = (0, 0)
 _WRAPPER_WEIGHT = 0.4
 # The constant part of a text asks too, but not for something new each time.
 
@@ -68,7 +72,10 @@ class Contribution(msgspec.Struct, gc=False):
     ``single`` says that none of its claimed history was observed; ``young`` that its key is.
     ``answer`` is ``None`` until the answer was seen; until then ``settled_at`` is the instant of
     admission. The answer of a ``deferred`` one is never seen. ``windows`` and ``measured`` keep
-    what was packed of the rest.
+    what was packed of the rest. ``contained`` says how many of the answer's windows stand in what
+    was asked, and of how many; ``declined`` that its words decline to answer, ``reworded`` that the
+    request says much of what an earlier one said that was declined, ``early`` that the key has come
+    for a few minutes only.
     """
 
     features: Features
@@ -84,41 +91,12 @@ class Contribution(msgspec.Struct, gc=False):
     settled_at: Instant
     answer: Answer | None = None
     deferred: bool = False
+    contained: tuple[int, int] = (0, 0)
+    declined: bool = False
+    reworded: bool = False
+    early: bool = False
     windows: recurrence.Windows | None = None
     measured: tuple[Answer | None, bytes] | None = None
-
-
-def expecting(item: Contribution) -> Contribution:
-    """Return a pending contribution as if the answer that its budget is made for had come.
-
-    Where nothing of a subject's answers is known yet, hundreds of requests at once would be over
-    before the first answer tells what they are. Only wording that asks for training material, and
-    budgets near the ceiling, are taken at their word.
-    """
-    sampling = item.sampling
-    budget = sampling.max_tokens or sampling.thinking_tokens
-    near = max(measures.ceiling(sampling), measures.thinking(sampling))
-    bold = near >= _NEAR_THE_CEILING or any(hit.family in _BOLD for hit in item.features.hits)
-    if item.answer is not None or item.tools or not item.single or not budget or not bold:
-        return item
-    answer = Answer(output_chars=min(budget, _MOST_EXPECTED_CHARS))
-    return msgspec.structs.replace(item, answer=answer, measured=None)
-
-
-def assuming(item: Contribution) -> Contribution:
-    """Return a deferred contribution with the answer that it seems to be made for.
-
-    A large budget alone is no sign, as many set one for answers of a word: it is one for thinking,
-    or with wording that asks for reasoning. What shows no sign is taken for a short answer.
-    """
-    sampling, families = item.sampling, {hit.family for hit in item.features.hits}
-    near = measures.ceiling(sampling) >= _NEAR_THE_CEILING and families
-    thinks = measures.thinking(sampling) >= _NEAR_THE_CEILING and sampling.thinking_tokens
-    chars = 0
-    if item.single and not item.tools and (families & _BOLD or near or thinks):
-        budget = sampling.max_tokens or sampling.thinking_tokens or _ASSUMED_CHARS
-        chars = min(budget, _MOST_EXPECTED_CHARS)
-    return msgspec.structs.replace(item, answer=Answer(output_chars=chars), measured=None)
 
 
 class Share(NamedTuple):
@@ -195,8 +173,11 @@ def _vectors(
     vectors[:, Slot.INFLIGHT_SQUARED] = pace * pace
     vectors[:, Slot.REFILL] = refilled
     _fill_relative(vectors, measured, constant)
+    vectors[:, _DIRECTION] = measured["direction"] * measured["scale"][:, None]
     times = np.array(answers, np.uint32)[:, None]
-    vectors *= times * np.array(weights, np.uint32)[:, None]
+    weight = times * np.array(weights, np.uint32)[:, None]
+    vectors[:, Slot.DIRECTED_SQUARES] = vectors[:, Slot.DIRECTED] * weight[:, 0]
+    vectors *= weight
     return vectors, measured, times
 
 
@@ -230,17 +211,23 @@ def _measured(item: Contribution) -> bytes:
 
 def _measure(item: Contribution) -> bytes:
     features, unspaced = item.features, item.features.unspaced
+    terms = (features.terms + _TERMS_PAD)[: len(_TERMS_PAD)]
     return _PACKED.pack(
         *_request_values(item),
         *_answer_values(item),
+        *(len(features.train) > 0, features.test, len(features.direction) > 0),
         measures.latin_letters(features.new_chars, unspaced),
         measures.latin_letters(features.constant_chars, unspaced),
         item.single,
+        1.0 / max(1.0, length(features.direction)),
         features.body_hash,
         *item.place_hashes,
         item.key_hash,
         item.key_hash,
+        *terms,
         *(1, 1, 1, 1, item.young),
+        *map(bool, terms),
+        features.direction,
     )
 
 
@@ -255,22 +242,33 @@ def _request_values(item: Contribution) -> tuple[float, ...]:
         sampling.answers > 1,
         item.tools,
         item.young,
-        profile.log2_1p(features.items),
+        measures.log2_1p(features.items),
         features.unspaced,
         features.images > 0,
         item.streamed,
         len(features.shingles) > 0,
-        sampling.temperature == 0 or sampling.seeded,
+        sampling.temperature == 0,
+        *(item.reworded, item.early),
     )
 
 
 def _answer_values(item: Contribution) -> tuple[float, ...]:
     answer = item.answer
     if answer is None:
-        return 0.0, 0.0, 0.0, 0.0
+        return _UNSEEN
     length = measures.answer_length(answer, item.sampling, item.features.unspaced)
-    truncated = answer.finish is not None and answer.finish.lower() in _TRUNCATED
-    return 1.0, profile.log2_1p(length), answer.reasoning_chars > 0, truncated
+    return (
+        *(1.0, measures.log2_1p(length), answer.reasoning_chars > 0, measures.truncated(answer)),
+        *measures.containment(*item.contained),
+        is_declined(item),
+        *measures.label(answer, item.sampling),
+    )
+
+
+def is_declined(item: Contribution) -> bool:
+    """Tell whether an answer was seen that declines: by its words, or held back by the upstream."""
+    answer = item.answer
+    return answer is not None and (item.declined or measures.held_back(answer))
 
 
 def _fill_relative(

@@ -1,7 +1,7 @@
 """Elements: the exchanges of a batch that were read when its file was uploaded, without a word.
 
 Of each only what a profile will need is kept: numbers, hashes, the name of the model. Packed, one
-takes some four hundred bytes.
+takes some five hundred bytes.
 """
 
 from __future__ import annotations

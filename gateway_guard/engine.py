@@ -11,6 +11,7 @@ from gateway_guard import enforcement
 from gateway_guard.actions import Action
 from gateway_guard.backlog import Backlog
 from gateway_guard.enforcement import Case, Decision, Verdict, described, refusing
+from gateway_guard.features import FeatureReader
 from gateway_guard.instrumentation import Contained
 from gateway_guard.opening import Opening
 from gateway_guard.pending import PendingRecords, Ticket
@@ -63,8 +64,11 @@ class Engine:
             warmup_seconds=rules.warmup_seconds,
         )
         self._pending = PendingRecords(rules.answer_timeout_seconds)
-        self._opening = Opening(memory, self._powers, secret, rules.read_budget)
+        reader = FeatureReader(secret, budget=rules.read_budget, model=rules.model)
+        self._opening = Opening(memory, self._powers, secret, reader)
         self._backlog = Backlog(memory, self._opening, instruments)
+        self.hearers = self._backlog.hearers
+        self.takers = self._backlog.takers
 
     def refuse_early(self, principal: Principal, path: str, now: Instant) -> Decision | None:
         """Refuse a key that is blocked or has a penalty before anything of the request is read."""
@@ -156,7 +160,7 @@ class Engine:
                 self.memory.revoked[ticket.key.id] = True
             self._drop(ticket, None)
         else:
-            self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED, "forbidden")
+            self._drop(ticket, None if status == _FORBIDDEN else Slot.REJECTED, outcome)
 
     def fetched(self, fetch: Fetch, now: Instant) -> None:
         """Count the answers that a request has fetched, be it to this or to an earlier question."""
@@ -278,11 +282,11 @@ class Engine:
         shown = described(decision, self._policy().name_of(decision.key_id)) | fields
         self.instruments.seldom("info", event, (decision.subject_id, decision.action), **shown)
 
-    def _drop(self, ticket: Ticket, slot: Slot | None, label: str = "unauthorised") -> None:
+    def _drop(self, ticket: Ticket, slot: Slot | None, outcome: Outcome | None = None) -> None:
         """Close a pending record that taught nothing; ``slot`` is where the key's row counts it."""
         self._pending.close(ticket)
-        self._backlog.dropped(ticket, slot)
-        label = slot.name.lower() if slot else label
+        self._backlog.dropped(ticket, slot, declined=outcome is not None and outcome.declined)
+        label = slot.name.lower() if slot else "forbidden" if outcome else "unauthorised"
         self.instruments.count("exchanges", label, ticket.count)
 
 

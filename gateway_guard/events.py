@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeGuard
 
 import msgspec
 
 from gateway_guard import pending
 from gateway_guard.awaited import found_in, seen_of
+from gateway_guard.comparison import compare, reply_of, reply_to
+from gateway_guard.contribution import is_declined
 from gateway_guard.principal import SubjectKind
+from gateway_guard.profile import Slot
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch, Found
-    from gateway_guard.exchange import Answer, Outcome
+    from gateway_guard.exchange import Answer, AnswerText, Hear, Outcome
+    from gateway_guard.features import FeatureReader, Reply
     from gateway_guard.history import History
     from gateway_guard.memory import Memory
     from gateway_guard.opening import Opening
     from gateway_guard.pending import Ticket
-    from gateway_guard.profile import Slot
     from gateway_guard.timeline import Instant
+
+
+Hearing = Callable[[bytes, "AnswerText"], None]
+"""Takes a key and the text of an answer that was served to it, of which it keeps nothing."""
+
+Taking = Callable[["Answered | Fetched", "AnswerText"], None]
+"""Takes the text of an answer with the event that it came with, which says more of who asked."""
 
 
 class Event:
@@ -55,8 +66,10 @@ class Admission(OfExchange):
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """Hold it in its subjects."""
-        del memory
         opening.hold(self.ticket)
+        item = self.ticket.contribution
+        if item is not None:
+            item.reworded = memory.declined.resembles(item.key_hash, item.features)
 
 
 class Answers:
@@ -69,11 +82,11 @@ class Answers:
         self._whole: Answer | None = None
         self._count = count
 
-    def share(self, count: int) -> Answer | None:
-        """Return the share of ``count`` of the answers."""
+    def share(self, count: int, hear: Hear) -> Answer | None:
+        """Return the share of ``count`` of the answers; ``hear`` is told all of them, once."""
         outcome, self._outcome = self._outcome, None
         if outcome is not None:
-            self._whole = outcome.read()
+            self._whole = outcome.read(hear)
         whole, every = self._whole, self._count
         if whole is None or count == every:
             return whole
@@ -87,20 +100,32 @@ class Answers:
 class Answered(OfExchange):
     """An exchange came to its end with an answer, or is to have it later."""
 
-    __slots__ = ("_answers", "_at", "answer", "awaited")
+    __slots__ = ("_answers", "_at", "_reply", "answer", "awaited", "name")
 
     def __init__(self, ticket: Ticket, answers: Answers, at: Instant) -> None:
         super().__init__(ticket)
+        self.name: bytes | None = None
         self.answer: Answer | None = None
         self.awaited: bytes | None = None
+        self._reply: Reply | None = None
         self._answers = answers
         self._at = at
 
-    def read(self) -> None:
-        """Read what was seen of the answer."""
-        answer = self._answers.share(self.ticket.answers)
+    @property
+    def key(self) -> bytes:
+        """Return the id of the key that it was served to."""
+        return self.ticket.key.id
+
+    def read(self, taking: Taking, reader: FeatureReader) -> None:
+        """Read what was seen of the answer, and pass on what it says."""
+        texts: list[AnswerText] = []
+        answer = self._answers.share(self.ticket.answers, texts.append)
         self.answer = seen_of(answer)
         self.awaited = None if answer is None else answer.awaited
+        self.name = _name_of(answer)
+        for text in texts:
+            taking(self, text)
+            self._reply = reply_of(self.ticket, text, reader)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Remember what was shown and served."""
@@ -117,7 +142,6 @@ class Answered(OfExchange):
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """End it, with what is known of its answer."""
-        del opening
         ticket = self.ticket
         pending.end(ticket, self._at)
         item = ticket.contribution
@@ -126,6 +150,10 @@ class Answered(OfExchange):
             item.settled_at = self._at
             if not item.deferred:
                 item.answer = self.answer
+            if self._reply is not None:
+                compare(item, self._reply, opening.reader)
+            note = memory.declined.note if is_declined(item) else memory.declined.served
+            note(item.key_hash, item.features)
             item.features = msgspec.structs.replace(item.features, text_hashes=(), new_hits=())
         if self._adds():
             self._put(memory)
@@ -150,19 +178,31 @@ class Answered(OfExchange):
 
 
 class Fetched(Event):
-    """Answers were fetched, some of them perhaps before."""
+    """Answers were fetched, some of them perhaps before; ``reply`` is the last of them."""
 
-    __slots__ = ("_answer", "_at", "fetch", "found")
+    __slots__ = ("_answer", "_at", "fetch", "found", "name", "reply")
 
     def __init__(self, fetch: Fetch, at: float) -> None:
         self.fetch = fetch
         self.found: list[Found] = []
+        self.name: bytes | None = None
+        self.reply: Reply | None = None
         self._answer: Answer | None = None
         self._at = at
 
-    def read(self) -> None:
-        """Read what was fetched."""
-        self._answer = self.fetch.outcome.read()
+    @property
+    def key(self) -> bytes:
+        """Return the id of the key that has fetched."""
+        return self.fetch.key
+
+    def read(self, taking: Taking, reader: FeatureReader) -> None:
+        """Read what was fetched, and pass on what it says."""
+        texts: list[AnswerText] = []
+        self._answer = self.fetch.outcome.read(texts.append)
+        self.name = _name_of(self._answer) or self.fetch.name
+        for text in texts:
+            taking(self, text)
+            self.reply = reply_to(text, reader)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Find what the key had not been served before."""
@@ -173,11 +213,12 @@ class Fetched(Event):
 class Drop(OfExchange):
     """An exchange taught nothing."""
 
-    __slots__ = ("_slot",)
+    __slots__ = ("_declined", "_slot")
 
-    def __init__(self, ticket: Ticket, slot: Slot | None) -> None:
+    def __init__(self, ticket: Ticket, slot: Slot | None, *, declined: bool = False) -> None:
         super().__init__(ticket)
         self._slot = slot
+        self._declined = declined
 
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """End it, and forget subjects that nothing else has shown."""
@@ -187,6 +228,12 @@ class Drop(OfExchange):
         _forget(ticket, memory)
         if self._slot is not None:
             memory.subjects.count(ticket.key, self._slot)
+        item = ticket.contribution
+        if self._declined and item is not None:
+            memory.declined.note(item.key_hash, item.features)
+            memory.subjects.count(ticket.key, Slot.DECLINED)
+            if item.reworded:
+                memory.subjects.count(ticket.key, Slot.REWORDED)
 
 
 def _forget(ticket: Ticket, memory: Memory) -> None:
@@ -196,6 +243,11 @@ def _forget(ticket: Ticket, memory: Memory) -> None:
     memory.subjects.forget(ticket.key)
     for subject, _ in ticket.shares:
         memory.subjects.forget(subject)
+
+
+def _name_of(answer: Answer | None) -> bytes | None:
+    """Return the digest of the id that the upstream gave an answer, where it gave one."""
+    return answer.names[0] if answer is not None and answer.names else None
 
 
 def is_late(event: Event) -> TypeGuard[Answered | Fetched]:

@@ -117,22 +117,62 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     parts: tuple[Answer, ...] = ()
 
 
+class AnswerText(msgspec.Struct, frozen=True, gc=False):
+    """What one answer says, while it is being read: whoever hears it keeps nothing of it.
+
+    ``visible`` holds the text of each choice, at most eight, in the order in which they began;
+    ``reasoning`` is what was served of the reasoning, that of all choices. What was beyond the
+    bounds of reading is missing.
+    """
+
+    visible: tuple[str, ...] = ()
+    reasoning: str = ""
+
+    def ends(self, most_chars: int) -> AnswerText:
+        """Return no more than so many characters of each text: its head and its tail."""
+        return AnswerText(
+            tuple([both_ends(text, most_chars) for text in self.visible]),
+            both_ends(self.reasoning, most_chars),
+        )
+
+
+Hear = Callable[[AnswerText], None]
+"""Takes the text of an answer once it is complete; it is gone when that returns."""
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How an exchange ended, as far as the guard could see.
 
     ``status`` is the upstream's status code, ``None`` when no response started. ``completed`` is
     false when the client left, the upstream raised or the stream was cut. Where the answer is still
-    to be read, ``unread`` returns it, once.
+    to be read, ``unread`` returns it, once, and tells what it says; of one that was read already,
+    ``texts`` wait to be heard. ``declined`` says that an error told of a policy for contents.
     """
 
     status: int | None
     completed: bool
     answer: Answer | None = None
-    unread: Callable[[], Answer | None] | None = None
+    unread: Callable[[Hear | None], Answer | None] | None = None
+    texts: tuple[AnswerText, ...] = ()
+    declined: bool = False
 
-    def read(self) -> Answer | None:
-        """Return what was seen of the answer; may be called once."""
-        return self.answer if self.unread is None else self.unread()
+    def read(self, hear: Hear | None = None) -> Answer | None:
+        """Return what was seen of the answer, and have ``hear`` told its text; may be called once.
+
+        A list of answers is told one by one, and one that says nothing not at all.
+        """
+        if self.unread is not None:
+            return self.unread(hear)
+        if hear is not None:
+            for text in self.texts:
+                hear(text)
+        return self.answer
+
+
+def both_ends(text: str, most_chars: int) -> str:
+    """Return a text's head and tail, a line apart, where it has more than so many characters."""
+    half = most_chars // 2
+    return text if len(text) <= most_chars else f"{text[:half]}\n{text[-half:]}"
 
 
 def name_digest(name: str, key: bytes) -> bytes:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gateway_guard.features import CueHit
 
 REMEMBERED_SECONDS = 7 * 86400.0
+READING_SECONDS = 2.0
+"""Nobody reads an answer faster."""
+
 _BYTES_AN_ELEMENT = 72
 _BYTES_OF_HITS = 1024
 _PAIRS_LOOKED_UP = 8
@@ -195,3 +198,15 @@ def _join(key_hash: int, asked: bytes, answer: bytes) -> int:
     """Return one hash of a key and two digests; asked and answered are not interchangeable."""
     pair = int.from_bytes(asked[:8]) ^ (3 * int.from_bytes(answer[:8]) & _MASK)
     return pair ^ key_hash
+
+
+def unattended(exchange: Exchange, had_seconds: float) -> bool:
+    """Tell whether a conversation goes on by itself, faster than its answers can be read.
+
+    Agents do that too, but they send the results of tools; a program that talks to itself sends
+    text.
+    """
+    if had_seconds >= READING_SECONDS:
+        return False
+    newest = (turn.role for turn in reversed(exchange.turns) if turn.role in {"tool", "assistant"})
+    return next(newest) == "assistant"

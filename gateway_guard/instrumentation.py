@@ -46,9 +46,11 @@ Counters by name, with their labels::
     store_failures      the error's kind
     store_parts         pushed, read, dropped
     errors              the error's type
+    ledger              taken, dropped: texts of answers, dropped where too much waits
 
 Gauges: subjects, waiting, unverified, standings, buffered_bytes, policy_stale, policy_rejected,
-store_up and store_writers.
+store_up and store_writers; with a ledger also ledger_waiting_chars, ledger_written and ledger_lost,
+the last two in texts.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from gateway_guard.dialects.density import is_dense
 from gateway_guard.dialects.lenient import UNREADABLE, normalise
 from gateway_guard.dialects.sockets import session_for, voice_for
 from gateway_guard.enforcement import Decision
-from gateway_guard.exchange import Outcome
+from gateway_guard.exchange import AnswerText, Outcome
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -165,11 +165,12 @@ class Listener:
     def _settle(self, asking: Asking) -> None:
         """Settle an exchange, with what was seen of its answer."""
         guard, ticket, status = self._guard, self._tickets.pop(asking), asking.status
-        answer = None
+        answer, texts = None, list[AnswerText]()
         if status is not None and _OK <= status < _REDIRECT:
             with guard.contained():
-                answer = asking.answer(guard.digest_key)
-        guard.engine.settle(ticket, Outcome(status, asking.completed, answer), guard.timeline.now())
+                answer = asking.answer(guard.digest_key, texts.append)
+        outcome = Outcome(status, asking.completed, answer, texts=tuple(texts))
+        guard.engine.settle(ticket, outcome, guard.timeline.now())
         guard.background.flush_soon()
         guard.instruments.overhead_seconds.append(self._spent_seconds + guard.put_off_seconds)
         self._spent_seconds = 0.0

@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gateway_guard.profile import LABEL_PLACES
+
 if TYPE_CHECKING:
     from gateway_guard.exchange import Answer, Sampling
 
 FloatArray = npt.NDArray[np.float32]
 
+_ENOUGH_WINDOWS = 8
+_LABELS = len(LABEL_PLACES)
+_NO_LABEL = (0.0,) * _LABELS
+_LABELLED = tuple(
+    tuple(float(place == label) for place in range(_LABELS)) for label in range(_LABELS)
+)
+_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
+_HELD_BACK = frozenset(
+    {"content_filter", "content_filtered", "refusal", "safety", "prohibited_content", "blocklist"}
+    | {"spii", "recitation", "guardrail_intervened", "error_toxic"}
+)
 _UNSPACED_WEIGHT = 2.0
 # A character of a script without spaces says about as much as three Latin letters.
 
@@ -52,6 +65,39 @@ def answer_length(answer: Answer, sampling: Sampling, unspaced: float) -> float:
     """Return the mean length of the answers drawn, reasoning included, in Latin letters."""
     chars = (answer.output_chars + answer.reasoning_chars) / max(1, sampling.answers)
     return latin_letters(chars, unspaced)
+
+
+def log2_1p(value: float) -> float:
+    """Return log2(1 + value) for a value that is not negative."""
+    return math.log2(1.0 + value)
+
+
+def containment(found: int, comparable: int) -> tuple[float, float]:
+    """Return how much of an answer was found in the request, and how much could be looked for.
+
+    Both in answers: one of which eight windows could be compared is one, and more are no more.
+    """
+    if not comparable:
+        return 0.0, 0.0
+    compared = min(1.0, comparable / _ENOUGH_WINDOWS)
+    return compared * found / comparable, compared
+
+
+def label(answer: Answer, sampling: Sampling) -> tuple[float, ...]:
+    """Return 1 in the place that the one visible answer has among the labels, 0 in the others."""
+    if not answer.digests or not answer.output_chars or answer.tool_calls or sampling.answers > 1:
+        return _NO_LABEL
+    return _LABELLED[answer.digests[0][0] % _LABELS]
+
+
+def truncated(answer: Answer) -> bool:
+    """Tell whether an answer ran into its output budget."""
+    return answer.finish is not None and answer.finish.lower() in _TRUNCATED
+
+
+def held_back(answer: Answer) -> bool:
+    """Tell whether the upstream held an answer back for what it says, or for what was asked."""
+    return answer.finish is not None and answer.finish.lower() in _HELD_BACK
 
 
 def yields(answer_logs: FloatArray, question_logs: FloatArray) -> FloatArray:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from gateway_guard.admission import SubjectTable
+from gateway_guard.declined import Declined
 from gateway_guard.history import History
 from gateway_guard.placed import Placed
 from gateway_guard.sketches.compact import InstantTable
 from gateway_guard.sketches.popularity import Popularity
 from gateway_guard.standing import Standings
-from gateway_guard.subjects import CONTENT, hash_of
+from gateway_guard.subjects import TOLD_BY_TEXTS, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +45,10 @@ class Memory:
         self.ages = InstantTable(sizes["ages"])
         self.first_uses = InstantTable(sizes["first_uses"])
         standings = max(64, sizes["standings"] // _BYTES_A_STANDING)
-        self.standings = Standings(standings, content=CONTENT)
+        self.standings = Standings(standings, content=TOLD_BY_TEXTS)
         self.popularity = Popularity()
         self.placed = Placed()
+        self.declined = Declined()
         self._first_at: dict[bytes, float] = {}
         self.revoked: LRUCache[bytes, bool] = LRUCache(_REVOKED_KEPT)
         self.ages_known = False

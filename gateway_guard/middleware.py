@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway_guard.assembly import Guard
+from gateway_guard.ledger.handover import open_ledger
 from gateway_guard.responder import Responder
 from gateway_guard.settings import load_settings
 from gateway_guard.sockets import Socket
@@ -41,7 +42,9 @@ class GuardMiddleware:
     ) -> None:
         """Configure the guard; nothing runs before the first request."""
         self.app = app
-        self.guard = Guard(settings if settings is not None else load_settings(), clock, timer)
+        settings = settings if settings is not None else load_settings()
+        self.guard = guard = Guard(settings, clock, timer)
+        self.ledger = open_ledger(settings, guard.engine.takers, guard.instruments, clock)
 
     @property
     def engine(self) -> Engine:
@@ -70,6 +73,8 @@ class GuardMiddleware:
         async def watch(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown."):
                 self.guard.background.stop()
+                if self.ledger is not None:
+                    self.ledger.close()
             await send(message)
 
         await self.app(scope, receive, watch)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gateway_guard.dialects import decoder_for
 from gateway_guard.dialects.silence import SilentReader
-from gateway_guard.exchange import Answer, Outcome
+from gateway_guard.exchange import Answer, AnswerText, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,9 +15,18 @@ if TYPE_CHECKING:
     from gateway_guard.dialects.base import Dialect, ResponseReader
     from gateway_guard.dialects.encoding import Decoder
 
-_OK, _REDIRECT = 200, 300
+_OK, _REDIRECT, _BAD_REQUEST = 200, 300, 400
+_MOST_ERROR_BYTES = 2**12
+_POLICY = re.compile(
+    rb"content[_ -]?(?:filter|policy|management|moderation)|responsibleaipolicy"
+    rb"|safety[_ -]?violation|datainspectionfailed|prompt[_ -]?(?:blocked|shield)",
+    re.IGNORECASE,
+)
+"""What errors of OpenAI, Azure, Anthropic and others say where a policy for contents forbids it."""
 _CHARS_A_BYTE = 3  # of JSON or events in an encoding that nothing here decodes, about
 _MOST_PUT_OFF_BYTES = 2**16
+MOST_HEARD_CHARS = 2**20
+"""Of a long answer's text, which waits to be heard: its two ends."""
 _TYPE_LENGTH, _ENCODING_LENGTH = len(b"content-type"), len(b"content-encoding")
 
 
@@ -26,6 +36,7 @@ class Observation:
     __slots__ = (
         "_decoder",
         "_dialect",
+        "_error",
         "_key",
         "_reader",
         "_undecoded_bytes",
@@ -40,6 +51,7 @@ class Observation:
         self._decoder: Decoder | None = None
         self._reader: ResponseReader | None = None
         self._undecoded_bytes = 0
+        self._error: bytes | None = None
         self.status: int | None = None
         self.completed = False
 
@@ -47,6 +59,7 @@ class Observation:
         """Take note of the status and choose a reader by the headers."""
         self.status = status
         if not _OK <= status < _REDIRECT:
+            self._error = b"" if status == _BAD_REQUEST else None
             return
         encoding, kind = b"", b""
         for name, value in headers:
@@ -63,7 +76,9 @@ class Observation:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body as they are on the wire."""
-        if self._reader is None or self._decoder is None:
+        if self._error is not None:
+            self._error += chunk[: max(0, _MOST_ERROR_BYTES - len(self._error))]
+        elif self._reader is None or self._decoder is None:
             self._undecoded_bytes += len(chunk)
         elif chunk:
             self._reader.feed(self._decoder.decode(chunk))
@@ -72,15 +87,17 @@ class Observation:
         """Return how the exchange ended; may be called once.
 
         What was in an encoding that cannot be decoded is an answer of about its length. A short
-        answer is read later.
+        answer is read later, of a long one both ends are heard then.
         """
         reader, answer, unread = self._reader, None, None
+        texts: list[AnswerText] = []
         if isinstance(reader, SilentReader):
             return Outcome(self.status, self.completed)
         if reader is not None and reader.held_bytes <= _MOST_PUT_OFF_BYTES:
             unread = reader.finish
         elif reader is not None:
-            answer = reader.finish()
+            answer = reader.finish(lambda text: texts.append(text.ends(MOST_HEARD_CHARS)))
         elif self.status is not None and _OK <= self.status < _REDIRECT:
             answer = Answer(output_chars=_CHARS_A_BYTE * self._undecoded_bytes)
-        return Outcome(self.status, self.completed, answer, unread)
+        declined = self._error is not None and _POLICY.search(self._error) is not None
+        return Outcome(self.status, self.completed, answer, unread, tuple(texts), declined)

@@ -9,16 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_guard import pending
-from gateway_guard.contribution import assuming
 from gateway_guard.elements import Element, slimmed
 from gateway_guard.exchange import Exchange
+from gateway_guard.expectation import assuming
 from gateway_guard.features import FeatureReader
+from gateway_guard.history import unattended
 from gateway_guard.lots import Lots
 from gateway_guard.pending import Surveyed, Ticket
 from gateway_guard.placed import joined
 from gateway_guard.principal import SubjectIds, SubjectKind
 from gateway_guard.subjects import (
     content_template_id,
+    corpus_id,
     hash_of,
     subject_ids,
     system_template_id,
@@ -28,7 +30,7 @@ from gateway_guard.subjects import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway_guard.features import Anchors, Draft, Features
+    from gateway_guard.features import Anchors, Draft, FeatureReader, Features
     from gateway_guard.features.survey import Known
     from gateway_guard.memory import Memory
     from gateway_guard.policy import Terms
@@ -38,20 +40,22 @@ if TYPE_CHECKING:
     from gateway_guard.timeline import Instant
 
 _ANSWERS_COUNTED = 2048
-_READING_SECONDS = 2.0
+_EARLY_SECONDS = 600.0
 _SIGHTINGS_AT_ONCE = 4
-_KEY, _TEMPLATE = SubjectKind.KEY, SubjectKind.TEMPLATE
+_KEY, _TEMPLATE, _CORPUS = SubjectKind.KEY, SubjectKind.TEMPLATE, SubjectKind.CORPUS
 
 
 class Opening:
     """Opens pending records, and reads what they hold."""
 
-    def __init__(self, memory: Memory, powers: Powers, secret: bytes, read_budget: int) -> None:
-        """Read at most ``read_budget`` bytes of text per exchange."""
+    def __init__(
+        self, memory: Memory, powers: Powers, secret: bytes, reader: FeatureReader
+    ) -> None:
+        """Have texts read by ``reader``."""
         self._memory = memory
         self._powers = powers
         self._ids = SubjectIds(secret)
-        self._reader = FeatureReader(secret, budget=read_budget)
+        self.reader = reader
         self._lots = Lots(secret)
         self._sightings: dict[bytes, int] = {}
 
@@ -81,7 +85,7 @@ class Opening:
 
     def _begin(self, principal: Principal, part: Exchange | Element, now: Instant) -> Ticket:
         if isinstance(part, Exchange):
-            return self._open(principal, part, self._reader.anchors(part), now)
+            return self._open(principal, part, self.reader.anchors(part), now)
         exchange = Exchange("", part.model, (), part.sampling, times=part.times)
         ticket = self._open(principal, exchange, part.features.anchors, now)
         ticket.exchange = None
@@ -95,7 +99,7 @@ class Opening:
         self, principal: Principal, exchange: Exchange, known: Known, now: Instant
     ) -> Element:
         """Read an exchange that is not asked for yet; ``known`` as ``FeatureReader`` has it."""
-        reader, end_user = self._reader, None
+        reader, end_user = self.reader, None
         draft = reader.survey(exchange, known, reader.anchors(exchange))
         reader.read_drafts([draft])
         seen = self._seen(exchange, hash_of(principal.claimed or principal.key), draft, now.steady)
@@ -123,6 +127,7 @@ class Opening:
         # What is known of whom a token names may be read before an upstream has accepted it.
         since_at = first_at if claimed is None else memory.first_at(claimed)
         key_hash = hash_of(claimed or key.id)
+        young = self._powers.young(key_hash, since_at, now)
         return Ticket(
             principal=principal,
             exchange=exchange,
@@ -133,11 +138,14 @@ class Opening:
             admitted_at=now,
             answers=max(1, min(exchange.sampling.answers, _ANSWERS_COUNTED)),
             verified=first_at is not None and principal.key not in memory.revoked,
-            young=self._powers.young(key_hash, since_at, now),
+            young=young,
+            early=young and (since_at is None or now.wall - since_at < _EARLY_SECONDS),
             place=None if exchange.place is None else self._place(key_hash, exchange.place),
             adds=exchange.adds,
             weight=exchange.times,
             times=exchange.times,
+            model=exchange.model,
+            dialect=exchange.dialect,
         )
 
     def _place(self, key_hash: int, name: str) -> int:
@@ -201,7 +209,7 @@ class Opening:
         ticket.asked = history.question(exchange)
         if not ticket.weight:
             return
-        draft = self._reader.survey(exchange, history.known(key_hash), ticket.anchors)
+        draft = self.reader.survey(exchange, history.known(key_hash), ticket.anchors)
         ticket.surveyed = self._seen(exchange, key_hash, draft, ticket.admitted_at.steady)
 
     def _seen(self, exchange: Exchange, key_hash: int, draft: Draft, at: float) -> Surveyed:
@@ -211,7 +219,7 @@ class Opening:
         return Surveyed(
             draft=draft,
             sampling=exchange.sampling,
-            single=had_seconds is None or _unattended(exchange, had_seconds),
+            single=had_seconds is None or unattended(exchange, had_seconds),
             claimed=claimed,
             streamed=exchange.stream,
             tools=exchange.tool_definitions > 0,
@@ -220,7 +228,7 @@ class Opening:
     def read(self, tickets: Sequence[Ticket]) -> None:
         """Read the texts of exchanges that were surveyed."""
         surveyed = [ticket.surveyed for ticket in tickets if ticket.surveyed]
-        self._reader.read_drafts([seen.draft for seen in surveyed if seen.draft])
+        self.reader.read_drafts([seen.draft for seen in surveyed if seen.draft])
 
     def hold(self, ticket: Ticket) -> None:
         """Hold an exchange whose texts were read in every subject that it speaks for."""
@@ -232,21 +240,26 @@ class Opening:
         known = self._memory.history.known(ticket.key_hash)
         features = surveyed.features
         if surveyed.draft is not None:
-            features = self._reader.features(surveyed.draft, known)
+            features = self.reader.features(surveyed.draft, known)
         if features is None:
             return
         features = self._with_placed(ticket, features)
         content = self._content(features)
         if content is not None:
-            template = content_template_id(content)
-            if ticket.times > 1 and self._memory.subjects.get(template) is None:
-                ticket.lone |= {template}
-            ticket.ids.append((_TEMPLATE, template))
-            self._suspect(template, ticket, ticket.admitted_at)
+            self._show(_TEMPLATE, content_template_id(content), ticket)
+        for corpus in features.train:
+            self._show(_CORPUS, corpus_id(corpus), ticket)
         contribution = pending.contribution_of(ticket, surveyed, features)
         if ticket.deferred:
             contribution = assuming(contribution)
         pending.hold(ticket, contribution, self._subjects(ticket))
+
+    def _show(self, kind: SubjectKind, id_: bytes, ticket: Ticket) -> None:
+        """Have a request speak for a subject that its texts have shown."""
+        if ticket.times > 1 and self._memory.subjects.get(id_) is None:
+            ticket.lone |= {id_}
+        ticket.ids.append((kind, id_))
+        self._suspect(id_, ticket, ticket.admitted_at)
 
     def _with_placed(self, ticket: Ticket, features: Features) -> Features:
         """Return the features of a request with those of what it finds where it asks."""
@@ -281,15 +294,3 @@ class Opening:
         if system is not None and self._memory.subjects.admitted(system_template_id(system)):
             return None
         return self._memory.popularity.rarest(features.shingles)
-
-
-def _unattended(exchange: Exchange, had_seconds: float) -> bool:
-    """Tell whether a conversation goes on by itself, faster than its answers can be read.
-
-    Agents do that too, but they send the results of tools; a program that talks to itself sends
-    text.
-    """
-    if had_seconds >= _READING_SECONDS:
-        return False
-    newest = (turn.role for turn in reversed(exchange.turns) if turn.role in {"tool", "assistant"})
-    return next(newest) == "assistant"

@@ -52,7 +52,8 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
 
     ``ids`` are the kind and id of every subject it speaks for, as far as they are known, ``known``
     those of them that were held when it came. ``answers`` is how many were asked for; ``verified``
-    and ``young`` say that the key was when the exchange was admitted, ``due`` that a score is. A
+    and ``young`` say that the key was when the exchange was admitted, ``early`` that it had come
+    for minutes only, ``due`` that a score is. A
     look at its texts turns ``exchange`` into ``surveyed``, and their reading that into what it will
     contribute and ``shares``: each subject with the exchange as its row will count it. ``weight``
     is for how many exchanges like it it was drawn to be read, 0 where it is passed over; ``times``
@@ -73,6 +74,7 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     answers: int = 1
     verified: bool = False
     young: bool = False
+    early: bool = False
     terms: Terms | None = None
     known: list[Subject] = msgspec.field(default_factory=list)
     asked: bytes | None = None
@@ -90,6 +92,8 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
     gone: bool = False
     place: int | None = None
     adds: bool = False
+    model: str = ""
+    dialect: str = ""
 
     @property
     def count(self) -> int:
@@ -157,6 +161,7 @@ def contribution_of(ticket: Ticket, surveyed: Surveyed, features: Features) -> C
         place_hashes=(hash_of(principal.network), hash_of(principal.client)),
         settled_at=ticket.admitted_at,
         deferred=ticket.deferred,
+        early=ticket.early,
     )
 
 

@@ -58,6 +58,7 @@ def joined(older: Features, newer: Features) -> Features:
     body = newer if newer.body_chars else older
     old, new = older.anchors, newer.anchors
     read = max(1, older.new_chars + newer.new_chars)
+    test = older.test or newer.test
     unspaced = older.unspaced * older.new_chars + newer.unspaced * newer.new_chars
     return msgspec.structs.replace(
         newer,
@@ -75,4 +76,7 @@ def joined(older: Features, newer: Features) -> Features:
         body_hash=body.body_hash,
         shingles=np.union1d(older.shingles, newer.shingles)[:_MOST_SHINGLES],
         hits=(*newer.hits, *older.hits)[:_MOST_HITS],
+        direction=newer.direction or older.direction,
+        train=() if test else tuple(dict.fromkeys((*older.train, *newer.train))),
+        test=test,
     )

@@ -13,6 +13,7 @@ import msgspec
 from gateway_guard.actions import Action
 from gateway_guard.assessment import Assessment
 from gateway_guard.enforcement import Pacing
+from gateway_guard.model import SHIPPED, Model
 from gateway_guard.subjects import IMITABLE, POWERS, hash_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What a deployment decides once: how subjects are scored and paced, what holds how long."""
+    """What a deployment decides once: how subjects are scored and paced, what holds how long.
+
+    ``model`` is what texts are compared with.
+    """
 
     assessment: Assessment
     pacing: Pacing
@@ -35,6 +39,7 @@ class Rules(msgspec.Struct, frozen=True):
     answer_timeout_seconds: float
     read_budget: int
     shadow: bool
+    model: Model = SHIPPED
 
 
 class Powers:

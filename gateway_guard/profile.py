@@ -7,7 +7,6 @@ and no order of doing so matters.
 
 from __future__ import annotations
 
-import math
 from enum import IntEnum
 from typing import Any
 
@@ -20,9 +19,9 @@ from gateway_guard.sketches import cardinality, countmin, linear
 RowArray = npt.NDArray[Any]
 
 WIDTH = 192
-USED = 40
+USED = 84
 """Places of a linear slice in use; those behind them are reserved, zero and never decayed."""
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 
 class Slot(IntEnum):
@@ -58,29 +57,42 @@ class Slot(IntEnum):
     STREAMED = 27
     OBSERVED = 28
     SHINGLED = 29  # had windows that could recur
-    DETERMINISTIC = 30  # temperature 0 or seeded
+    DETERMINISTIC = 30  # temperature 0; seeds may differ
     REPEATED_ANCHOR = 31  # reserved for the content anchor's repetitions
     REASONED = 32  # reasoning was served
     TRUNCATED = 33  # the answer ran into its output budget
+    CONTAINED = 34  # answers that stand in what was asked, as far as they could be compared
+    COMPARED = 35  # answers that could be compared with what was asked
+    DECLINED = 36  # the upstream declined to answer
+    REWORDED = 37  # says much of what was declined before, in other words
+    EARLY = 38  # in the first minutes of a young key
+    LABEL = 39  # the first of eight places: answers by the remainder of their hash
+    TRAIN = 48  # asks an item of a train corpus
+    TEST = 49  # asks an item of a test corpus
+    DIRECTED = 50  # the caller said something new, whose direction is known
+    DIRECTED_SQUARES = 51  # squares of the weights with which it counted
+    DIRECTION = 52  # the first of WIDTH places: the sum of directions
+
+
+LABEL_PLACES = tuple(range(Slot.LABEL, Slot.LABEL + 8))
+"""Where answers are counted by their hash: a few labels stand in a few of these places."""
 
 
 class Cardinality(IntEnum):
-    """The four sets whose sizes are estimated."""
+    """The five sets whose sizes are estimated."""
 
     BODIES = 0
     NETWORKS_AND_CLIENTS = 1
     KEYS = 2
     YOUNG_KEYS = 3
+    TERMS = 4
 
 
 VALUE_SETS = (
-    Cardinality.BODIES,
-    Cardinality.NETWORKS_AND_CLIENTS,
-    Cardinality.NETWORKS_AND_CLIENTS,
-    Cardinality.KEYS,
-    Cardinality.YOUNG_KEYS,
+    *(Cardinality.BODIES, Cardinality.NETWORKS_AND_CLIENTS, Cardinality.NETWORKS_AND_CLIENTS),
+    *(Cardinality.KEYS, Cardinality.YOUNG_KEYS, Cardinality.TERMS, Cardinality.TERMS),
 )
-"""The set that each value of an exchange belongs to: body, network, client, key, young key."""
+"""The sets of an exchange's values: body, network, client, key, young key, two terms."""
 
 ROW = np.dtype(
     [
@@ -105,7 +117,7 @@ ROW = np.dtype(
         ("reserved", np.uint8, 40),
     ]
 )
-"""One profile: 3,744 bytes. ``updated_at`` is the instant the slices were last decayed to."""
+"""One profile: 4,008 bytes. ``updated_at`` is the instant the slices were last decayed to."""
 
 _SET_PANES = 2 * np.array(VALUE_SETS)
 
@@ -124,6 +136,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     keys: tuple[float, int]
     young_keys: tuple[float, int]
     places: tuple[float, int]
+    terms: tuple[float, int] = (0.0, 0)
 
 
 def offset_of(field: str) -> int:
@@ -192,6 +205,7 @@ def read(row: RowArray, elapsed_seconds: float, wall_at: float) -> Reading:
         keys=sets[Cardinality.KEYS],
         young_keys=sets[Cardinality.YOUNG_KEYS],
         places=sets[Cardinality.NETWORKS_AND_CLIENTS],
+        terms=sets[Cardinality.TERMS],
     )
 
 
@@ -283,8 +297,3 @@ def _merge_panes(target: RowArray, other: RowArray, *, counts: np.ufunc) -> None
         target["panes"][0, place] = theirs
         target["registers"][0, :, place] = registers
         target["counts"][0, :, place] = counted
-
-
-def log2_1p(value: float) -> float:
-    """Return log2(1 + value) for a value that is not negative."""
-    return math.log2(1.0 + value)

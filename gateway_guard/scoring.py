@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 
 PACING = "pacing"
 _SPEAKS_FROM = 0.3  # a family counts when one of its signals says at least this much
+_LEAST_SHARE = 0.5  # in logits: what weighs next to nothing corroborates nothing either
 _TWO_FAMILIES = "extraction_phrase"
 
 
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What each signal weighs, and how unlikely a violation is before anything was seen."""
+    """What each signal weighs, and how unlikely a violation is before anything was seen.
+
+    ``fitted`` is the table of what they were fitted on.
+    """
 
     version: int
     bias: float
     weights: dict[str, float]
+    fitted: dict[str, Any] = {}
 
 
 class Score(msgspec.Struct, frozen=True, gc=False):
@@ -70,7 +75,9 @@ def score(evidence: Iterable[Evidence], exchanges: float, weights: Weights = SHI
     """Weigh what the signals said; a signal without a weight says nothing."""
     shares = [(item, weights.weights.get(item.signal, 0.0) * item.value) for item in evidence]
     shares.sort(key=lambda share: -share[1])
-    speaking = [item for item, share in shares if share > 0 and item.value >= _SPEAKS_FROM]
+    speaking = [
+        item for item, share in shares if share >= _LEAST_SHARE and item.value >= _SPEAKS_FROM
+    ]
     families = frozenset(item.family for item in speaking) - {PACING}
     published = any(item.signal == _TWO_FAMILIES for item in speaking)
     return Score(

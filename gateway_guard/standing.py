@@ -67,13 +67,13 @@ class Standings:
 
     Where there are too many, the kind of subject gives way that has the most of them, so that no
     flood of one kind takes the room of another. Kinds are told apart by the first byte of an id.
-    A subject that passes and never offended has none. ``by_content`` are those of templates that
-    only show once a text has been read. Where ``changed`` is a dictionary, what has changed is
-    noted there, for other writers to learn of.
+    A subject that passes and never offended has none. ``by_content`` are those of templates and
+    corpora that only show once a text has been read. Where ``changed`` is a dictionary, what has
+    changed is noted there, for other writers to learn of.
     """
 
-    def __init__(self, capacity: int, *, content: bytes = b"\0") -> None:
-        """Keep at most ``capacity`` standings; ids of content templates begin with ``content``."""
+    def __init__(self, capacity: int, *, content: bytes | tuple[bytes, ...] = b"\0") -> None:
+        """Keep at most ``capacity`` standings; ids told by texts begin with ``content``."""
         self._capacity = capacity
         self._content = content
         self._standings: dict[bytes, Standing] = {}

@@ -20,6 +20,7 @@ POWERS = {
     SubjectKind.KEY: Action.BLOCK,
     SubjectKind.END_USER: Action.THROTTLE,
     SubjectKind.TEMPLATE: Action.BLOCK,
+    SubjectKind.CORPUS: Action.BLOCK,
     SubjectKind.TEMPLATE_IN_KEY: Action.BLOCK,
     SubjectKind.NETWORK: Action.WATCH,
     SubjectKind.CLIENT: Action.WATCH,
@@ -27,7 +28,7 @@ POWERS = {
 }
 """The most that a subject of each kind may impose alone."""
 
-IMITABLE = frozenset({SubjectKind.TEMPLATE, SubjectKind.ORGANISATION})
+IMITABLE = frozenset({SubjectKind.TEMPLATE, SubjectKind.CORPUS, SubjectKind.ORGANISATION})
 """Kinds that an attacker can put on and that impose something: old members do not answer for it."""
 
 MINIMUM_SAMPLE = 8
@@ -41,6 +42,10 @@ _PARTS = tuple(bytes((_TEMPLATE, part)) + bytes(6) for part in range(4))
 """What the ids of templates begin with: those of system text, head, tail and content."""
 CONTENT = _PARTS[3]
 """What the id of a template begins with that was chosen by its content."""
+CORPUS = bytes((SubjectKind.CORPUS,)) + bytes(7)
+"""What the id of a corpus begins with."""
+TOLD_BY_TEXTS = (CONTENT, CORPUS)
+"""What ids begin with of subjects that only show once texts have been read."""
 
 SubjectId = tuple[SubjectKind, bytes]
 
@@ -122,13 +127,18 @@ def content_template_id(window: int) -> bytes:
     return CONTENT + window.to_bytes(8)
 
 
+def corpus_id(corpus: int) -> bytes:
+    """Return the id of the subject that a public pool of questions stands for."""
+    return CORPUS + corpus.to_bytes(8)
+
+
 def system_template_id(anchor: int) -> bytes:
     """Return the id of the template that a system text stands for."""
     return _PARTS[0] + anchor.to_bytes(8)
 
 
 def template_in_key_id(template: bytes, key: bytes) -> bytes:
-    """Return the id of what one key's own requests with a template show."""
+    """Return the id of what one key's own requests with a template or from a corpus show."""
     return bytes((SubjectKind.TEMPLATE_IN_KEY,)) + template[8:] + key[-7:]
 
 

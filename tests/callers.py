@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from gateway_guard import Action, GuardMiddleware, Settings, profile
+from gateway_guard.bench.bypass_witness import rereadable
 from gateway_guard.standing import Standing
 
 if TYPE_CHECKING:
@@ -157,8 +155,7 @@ def outcomes_of(guard: GuardMiddleware, monkeypatch: pytest.MonkeyPatch) -> list
     settle = guard.engine.settle
 
     def listen(ticket: Ticket, outcome: Outcome, now: Instant) -> None:
-        if outcome.unread is not None:
-            outcome = msgspec.structs.replace(outcome, unread=cache(outcome.unread))
+        outcome = rereadable(outcome)
         told.append(outcome)
         settle(ticket, outcome, now)
 

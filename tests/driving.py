@@ -9,6 +9,7 @@ from gateway_guard.actions import Action
 from gateway_guard.assembly import Starts, build_engine
 from gateway_guard.exchange import (
     Answer,
+    AnswerText,
     Exchange,
     Outcome,
     Sampling,
@@ -18,6 +19,7 @@ from gateway_guard.exchange import (
 )
 from gateway_guard.instrumentation import Instrumentation
 from gateway_guard.memory import derived
+from gateway_guard.model import SHIPPED, Model
 from gateway_guard.policy import Policy
 from gateway_guard.principal import Principal, SubjectIds, SubjectKind
 from gateway_guard.profile import read
@@ -142,7 +144,12 @@ class Driver:
     """An engine, its one present instant, and what can happen to an exchange."""
 
     def __init__(
-        self, *, policy: Policy | None = None, started_at: float = START_AT, **settings: float | str
+        self,
+        *,
+        policy: Policy | None = None,
+        model: Model = SHIPPED,
+        started_at: float = START_AT,
+        **settings: float | str,
     ) -> None:
         """Build the engine as the middleware would; without a warm-up and without jitter."""
         defaults: dict[str, float | str] = {"warmup": 0, "jitter": 0, "memory": "64MiB"}
@@ -153,7 +160,7 @@ class Driver:
         self.engine = build_engine(
             self.settings,
             SECRET,
-            starts=Starts(started_at, started_at),
+            starts=Starts(started_at, started_at, model),
             policy=lambda: self.policy,
             instruments=self.instruments,
         )
@@ -184,8 +191,11 @@ class Driver:
         cut: bool = False,
     ) -> None:
         """Let the exchange end, with the answer that was prepared for it."""
-        answer = answer_of(asked) if asked is not None and status == 200 else None
-        self.engine.settle(ticket, Outcome(status, completed=not cut, answer=answer), self.now)
+        answer, texts = None, tuple[AnswerText, ...]()
+        if asked is not None and status == 200:
+            answer, texts = answer_of(asked), (AnswerText((asked.answer,)),)
+        outcome = Outcome(status, completed=not cut, answer=answer, texts=texts)
+        self.engine.settle(ticket, outcome, self.now)
 
     def ask(
         self, caller: Caller, asked: Play, *, seconds: float = 0.0, status: int = 200

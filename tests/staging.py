@@ -16,7 +16,9 @@ from gateway_guard.exchange import Sampling, Turn
 from gateway_guard.settings import parse_duration
 from gateway_guard.timeline import Instant
 from tests.driving import START_AT, Caller, Driver, Play, of_turns
-from tests.traffic import answer, prose, sentence
+from tests.peopled import PEOPLE, TEST_ITEMS, TRAIN_ITEMS
+from tests.traffic import answer, prose, rare, sentence
+from tests.voices import SPEAKS, said
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
 
     from gateway_guard.enforcement import Decision
 
-_SLOT = re.compile(r"\{(prose|words|number|pick) ?([^}]*)\}")
+_SLOT = re.compile(r"\{(prose|words|rare|number|pick|train|test) ?([^}]*)\}")
+_COPY = re.compile(r"\{copy (\d+)\}")
 _BLOCKED_SECONDS = 300.0
+_POOLS = {"train": TRAIN_ITEMS, "test": TEST_ITEMS}
 
 
 class Expected(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,6 +38,7 @@ class Expected(msgspec.Struct, forbid_unknown_fields=True):
     ``refused`` is the most that may be; ``within`` the request by which the first is refused, and
     ``share`` the least share refused from then on; ``reaches`` an action that some request has to
     suffer; ``verdict`` the least, ``at_most`` the most severe one that its key has in the end.
+    ``hears`` names signals that speak of its first key then, ``silent`` others that must not.
     """
 
     refused: int | None = None
@@ -42,15 +47,21 @@ class Expected(msgspec.Struct, forbid_unknown_fields=True):
     reaches: str = "pass"
     verdict: str = "pass"
     at_most: str = "block"
+    hears: list[str] = []
+    silent: list[str] = []
 
 
 class Stream(msgspec.Struct, forbid_unknown_fields=True):
     """Requests of one kind, by the texts that they are made of.
 
-    Slots are filled anew each time: ``{prose 200}`` characters, ``{words 8}``, ``{number 99}``,
-    ``{pick a|b}``. Without ``workers`` requests, or conversations of several ``turns``, come when
+    Slots are filled anew each time: ``{prose 200}`` characters, ``{words 8}``, ``{rare 8}`` words
+    out of many thousands, ``{number 99}``, ``{pick a|b}``, ``{train}`` and ``{test}`` for items of
+    public pools. Without ``workers`` requests, or conversations of several ``turns``, come when
     they like, ``every`` so often; workers each wait for their answer, and then so long. Keys are
-    taken in turn; they are those of the stream ``owner``, if it is named.
+    taken in turn; they are those of the stream ``owner``, if it is named. Answers are made up at
+    the length ``answer``, unless ``says`` has their text, in which ``{copy 300}`` stands for
+    characters out of the system text and the question; a share of them is declined, if it
+    ``declines``. Questions come from one of ``networks`` in turn.
     """
 
     name: str
@@ -59,6 +70,8 @@ class Stream(msgspec.Struct, forbid_unknown_fields=True):
     expect: Expected
     systems: list[str] = []
     answer: tuple[int, int] = (100, 400)
+    says: str = ""
+    declines: float = 0.0
     reasoning: int = 0
     seconds: float = 6.0
     sampling: dict[str, Any] = {}
@@ -71,6 +84,7 @@ class Stream(msgspec.Struct, forbid_unknown_fields=True):
     users: int = 0
     owner: str | None = None
     network: str | None = None
+    networks: int = 0
     organisation: str | None = None
     begins: str = "0s"
     every: str = "30s"
@@ -96,7 +110,7 @@ class Stage:
 
     def __init__(self, scenario: Scenario, seed: str) -> None:
         """Build the guard; all chance comes from the seed."""
-        self.driver = Driver(warmup=scenario.warmup)
+        self.driver = Driver(warmup=scenario.warmup, model=PEOPLE)
         self.decisions: dict[str, list[Decision]] = {each.name: [] for each in scenario.stream}
         self._rng = Random(seed)
         self._due: list[tuple[float, int, Generator[float]]] = []
@@ -117,8 +131,10 @@ class Stage:
     def caller(self, stream: Stream, number: int) -> Caller:
         """Return one of the keys of a stream."""
         name = f"{stream.owner or stream.name} {number % stream.keys}"
-        network = stream.network or name
-        return Caller(name, network, f"{stream.name} client", organisation=stream.organisation)
+        network, client = stream.network or name, f"{stream.name} client"
+        if stream.networks:
+            network = client = f"{stream.name} {number % stream.networks}"
+        return Caller(name, network, client, organisation=stream.organisation)
 
     def _schedule(self, at: float, process: Generator[float]) -> None:
         heappush(self._due, (at, next(self._number), process))
@@ -195,12 +211,27 @@ class Stage:
             turns.append(Turn("user", text))
         composed = of_turns(
             *turns,
-            answer=f"{sentence(rng, 5)} {answer(rng, *stream.answer)}",
+            answer=self._answered(stream, turns),
             sampling=Sampling(**stream.sampling),
             tool_definitions=stream.tools,
             end_user=f"user-{rng.randrange(stream.users)}" if stream.users else None,
         )
         return Play(composed.exchange, composed.answer, stream.reasoning)
+
+    def _answered(self, stream: Stream, turns: list[Turn]) -> str:
+        rng = self._rng
+        if stream.declines and rng.random() < stream.declines:
+            return "I'm sorry, but I can't help with that."
+        if not stream.says:
+            return f"{sentence(rng, 5)} {answer(rng, *stream.answer)}"
+        asked = "\n".join(turn.text for turn in turns)
+
+        def copied(slot: re.Match[str]) -> str:
+            size = int(slot[1])
+            begin = rng.randrange(max(1, len(asked) - size))
+            return asked[begin : begin + size]
+
+        return filled(_COPY.sub(copied, stream.says), rng)
 
 
 def filled(text: str, rng: Random) -> str:
@@ -210,6 +241,10 @@ def filled(text: str, rng: Random) -> str:
         kind, given = str(slot[1]), str(slot[2])
         if kind == "pick":
             return rng.choice(given.split("|"))
+        if kind == "rare":
+            return " ".join(rare(rng) for _ in range(int(given)))
+        if kind in _POOLS:
+            return rng.choice(_POOLS[kind])
         if kind == "number":
             return str(rng.randint(2, int(given)))
         return prose(rng, int(given)) if kind == "prose" else sentence(rng, int(given))
@@ -234,4 +269,16 @@ def failures(stage: Stage, stream: Stream) -> list[str]:
         found.append(f"nothing worse than {max(each.action for each in decisions).label}")
     if not Action[expected.verdict.upper()] <= action <= Action[expected.at_most.upper()]:
         found.append(f"verdict {action.label}")
-    return [f"{stream.name}: {each}" for each in found]
+    return [f"{stream.name}: {each}" for each in (*found, *misheard(stage, stream))]
+
+
+def misheard(stage: Stage, stream: Stream) -> list[str]:
+    """Return which signals are not as loud about a stream's first key as they have to be."""
+    expected = stream.expect
+    if not expected.hears and not expected.silent:
+        return []
+    subject = stage.driver.subject(stage.caller(stream, 0))
+    voices = said(stage.driver, subject) if subject is not None else {}
+    quiet = [name for name in expected.hears if voices[name] < SPEAKS]
+    loud = [name for name in expected.silent if voices[name] >= SPEAKS]
+    return [f"{name} says {voices[name]:.2f}" for name in (*quiet, *loud)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway_guard.exceptions import StoreError
+from gateway_guard.model import SHIPPED
 from gateway_guard.stores import Link
 from gateway_guard.stores.base import Keeping
 from gateway_guard.stores.sqlite import SqliteStore
@@ -34,7 +35,9 @@ class Worker(Driver):
         """Begin as a process does that has just been started; its wall clock may be wrong."""
         url = "sqlite:///state" if store.shared else "memory://"
         settings = {"store": url, "memory": "2MiB", **settings}
-        super().__init__(policy=None, started_at=at + skew, secret="known", **settings)
+        super().__init__(
+            policy=None, model=SHIPPED, started_at=at + skew, secret="known", **settings
+        )
         self.now = Instant(at + skew, at)
         self.timeline = _Timeline(self)
         self.link = Link(store, self.instruments, lambda: self.now.steady)

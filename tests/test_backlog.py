@@ -34,6 +34,7 @@ from tests.traffic import HARVESTS, prose
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gateway_guard.exchange import Hear
     from gateway_guard.features.survey import Text
     from gateway_guard.features.windows import WindowHasher
 
@@ -220,7 +221,8 @@ def test_an_answer_is_read_with_the_rest() -> None:
     """Once, and counted with its exchange."""
     driver, reads = Driver(), []
 
-    def read() -> Answer | None:
+    def read(hear: Hear | None) -> Answer | None:
+        del hear
         reads.append(driver.engine.unflushed)
         return answer_of(FIRST)
 
@@ -260,8 +262,9 @@ def test_a_verdict_on_what_only_shows_in_the_texts_has_them_read_before_it() -> 
 # --- failures -------------------------------------------------------------------------------------
 
 
-def unreadable() -> Answer | None:
+def unreadable(hear: Hear | None) -> Answer | None:
     """Fail, as a reader of answers with a mistake in it would."""
+    del hear
     raise ZeroDivisionError
 
 
@@ -282,7 +285,7 @@ class Broken(str):
         raise ZeroDivisionError(encoding, errors)
 
 
-def with_answer(read: Callable[[], Answer | None]) -> Outcome:
+def with_answer(read: Callable[[Hear | None], Answer | None]) -> Outcome:
     """Return an outcome whose answer is still to be read."""
     return Outcome(200, completed=True, unread=read)
 
@@ -293,7 +296,7 @@ def test_an_answer_that_cannot_be_read_harms_no_other() -> None:
     tickets = [driver.admit(caller, FIRST) for caller in callers]
     for ticket in tickets:
         driver.start(ticket)
-        read = unreadable if ticket is tickets[1] else lambda: answer_of(FIRST)
+        read = unreadable if ticket is tickets[1] else lambda _: answer_of(FIRST)
         driver.engine.settle(ticket, with_answer(read), driver.now)
     driver.flush()
     assert driver.instruments.counters["errors", "ZeroDivisionError"]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from gateway_guard.cli import SUBCOMMANDS, extra, log_to_stderr, main
+from gateway_guard.arguments import extra
+from gateway_guard.cli import SUBCOMMANDS, log_to_stderr, main
 from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.proxy import ProxyOptions, server
 from gateway_guard.proxy.server import Listen
@@ -46,7 +47,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     assert "GATEWAY_GUARD_*" in shown
     for add in SUBCOMMANDS:
-        assert f"    {add.__name__.removeprefix('add_').replace('_', '-')} " in shown
+        assert f"    {add.__name__.removeprefix('add_').replace('_', '-')} " in shown.replace(
+            "\n", " "
+        )
 
 
 def test_a_command_is_required(capsys: pytest.CaptureFixture[str]) -> None:

@@ -315,7 +315,7 @@ def test_every_value_goes_to_its_set_in_the_pane_of_the_present() -> None:
     row = add(profile.empty(), items)
     place = profile.pane_of(NOON) & 1
     young = sum(item.young for item in items)
-    assert row["counts"][0, :, place].tolist() == [30, 60, 30, young]
+    assert row["counts"][0, :, place].tolist() == [30, 60, 30, young, 0]
     assert not row["counts"][0, :, 1 - place].any()
     read = profile.read(row, 0.0, NOON)
     for which, distinct in (
@@ -325,6 +325,75 @@ def test_every_value_goes_to_its_set_in_the_pane_of_the_present() -> None:
         (Cardinality.NETWORKS_AND_CLIENTS, read.places),
     ):
         assert distinct[0] == pytest.approx(row["counts"][0, which, place], rel=0.4)
+
+
+@pytest.mark.parametrize("terms", [(), (7,), (7, 8)])
+def test_a_body_has_up_to_two_terms(terms: tuple[int, ...]) -> None:
+    """One that has none adds nothing to their set."""
+    of = msgspec.structs.replace(features(), terms=tuple(map(random_hash, terms)))
+    row = add(profile.empty(), [contribution(of)] * 3)
+    distinct, counted = profile.read(row, 0.0, NOON).terms
+    assert counted == 3 * len(terms)
+    assert distinct == pytest.approx(len(terms), rel=0.1)
+
+
+def labels_of(row: profile.RowArray) -> list[float]:
+    """Return the eight places of labels."""
+    places: list[float] = row["linear"][0, 0, list(profile.LABEL_PLACES)].tolist()
+    return places
+
+
+def labelled(digest: int, **changes: object) -> list[float]:
+    """Return where an exchange with an answer of one digest is counted."""
+    answer = Answer(output_chars=5, digests=(bytes([digest]) * 16,))
+    item = contribution(answer=msgspec.structs.replace(answer, **changes))
+    return labels_of(add(profile.empty(), [item]))
+
+
+def test_answers_are_counted_by_the_remainder_of_their_hash() -> None:
+    """Each in one of eight places."""
+    assert [labelled(digest).index(1.0) for digest in range(10)] == [*range(8), 0, 1]
+    assert sum(labelled(3)) == 1.0
+
+
+def test_what_is_no_single_visible_answer_is_no_label() -> None:
+    """Nor is a call of a tool, whose id is always another one."""
+    assert not any(labelled(3, digests=()))
+    assert not any(labelled(3, output_chars=0))
+    assert not any(labelled(3, tool_calls=1))
+    twice = contribution(
+        answer=Answer(output_chars=5, digests=(bytes(16),)), sampling=Sampling(answers=2)
+    )
+    assert not any(labels_of(add(profile.empty(), [twice])))
+
+
+@pytest.mark.parametrize(
+    ("contained", "expected"),
+    [((0, 0), (0, 0)), ((2, 4), (0.25, 0.5)), ((0, 32), (0, 1)), ((16, 32), (0.5, 1))],
+)
+def test_an_answer_counts_as_compared_by_how_much_of_it_could_be(
+    contained: tuple[int, int], expected: tuple[float, float]
+) -> None:
+    """A few windows are less than an answer, and many no more."""
+    item = contribution(answer=LONG_ANSWER, contained=contained)
+    row = slots(add(profile.empty(), [item]))
+    assert (row[Slot.CONTAINED], row[Slot.COMPARED]) == expected
+
+
+@pytest.mark.parametrize("finish", ["content_filter", "refusal", "SAFETY", "guardrail_intervened"])
+def test_an_answer_that_was_held_back_counts_as_declined(finish: str) -> None:
+    """So does one whose words decline, and no other."""
+    held_back = contribution(answer=Answer(finish=finish))
+    worded = contribution(answer=Answer(output_chars=30, finish="stop"), declined=True)
+    plain = contribution(answer=Answer(output_chars=30, finish="stop"))
+    row = slots(add(profile.empty(), [held_back, worded, plain]))
+    assert row[Slot.DECLINED] == 2.0
+
+
+def test_what_comes_early_or_reworded_is_counted() -> None:
+    """Before there is an answer."""
+    row = slots(add(profile.empty(), [contribution(early=True), contribution(reworded=True)]))
+    assert (row[Slot.EARLY], row[Slot.REWORDED]) == (1.0, 1.0)
 
 
 def test_a_row_of_the_slab_can_be_written_in_place() -> None:

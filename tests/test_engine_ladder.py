@@ -12,6 +12,7 @@ from gateway_guard.enforcement import Decision
 from gateway_guard.instrumentation import utc
 from gateway_guard.policy import Policy
 from tests.driving import DAY, HOUR, Caller, Driver, play
+from tests.peopled import PEOPLE
 from tests.traffic import HARVESTS, INNOCENTS, chat, self_instruct
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def test_a_block_comes_after_the_first_step_of_the_throttle_and_two_families() -
 
 def test_one_family_alone_never_blocks() -> None:
     """Raw questions with long answers are slowed, whatever their score."""
-    driver, plays = Driver(throttle_logit=-1.2, block_logit=-1.0), HARVESTS["reasoning"](Random(1))
+    driver = Driver(model=PEOPLE, throttle_logit=-1.2, block_logit=-1.0)
+    plays = HARVESTS["reasoning"](Random(1))
     for _ in range(120):
         driver.ask(ALICE, next(plays), seconds=10)
         driver.wait(61)

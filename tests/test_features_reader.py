@@ -216,6 +216,18 @@ def test_the_body_hash_identifies_the_whole_text() -> None:
     assert read(user("")).body_hash == read(Turn("assistant", "prefill")).body_hash
 
 
+@pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
+def test_the_body_hash_tells_apart_what_stands_above_a_turn_that_is_always_the_same(
+    role: Role,
+) -> None:
+    """What is asked may stand in an older turn of any role, with "go on" as the newest."""
+    key = Key()
+    asked = [key.read(Turn(role, f"{QUESTION} {number}"), user("go on")) for number in range(4)]
+    assert len({features.body_hash for features in asked}) == 4
+    again = [key.read(user(QUESTION)).body_hash for _ in range(2)]
+    assert again[0] == again[1]
+
+
 @pytest.mark.parametrize(
     ("text", "items"),
     [

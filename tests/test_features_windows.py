@@ -190,3 +190,42 @@ def test_any_text_has_words_in_step_with_its_letters(texts: Sequence[str]) -> No
     assert words.offsets[-1] == len(words.letters) - 1
     assert np.all(np.diff(words.offsets) > 0)
     assert len(words.sums) == words.count + 1
+
+
+def terms(text: str, lot: int, *, pairs: bool = False) -> tuple[int, ...]:
+    """Return the hashes of words drawn from a text."""
+    words = HASHER.words(buffer(text), spaced=text.isascii())
+    return HASHER.terms(words, (0, words.count), lot, pairs=pairs)
+
+
+def test_a_word_hashes_alike_wherever_it_is_drawn() -> None:
+    """Whatever its case, and another word to another value."""
+    [one] = terms("one two Meadows three", 5)
+    assert terms("of MEADOWS in an", 77) == (one,)
+    assert terms("of meadow's in an", 77) != (one,)
+    assert terms("of pastures", 77) != (one,)
+
+
+def test_two_words_are_drawn_and_none_of_the_short_ones() -> None:
+    """In the end every long one, whatever the lot says."""
+    text = "the meadows and the pastures in the twilight of a day"
+    drawn = {term for lot in range(40) for term in terms(text, lot * 0x1_0000_0003)}
+    assert drawn == {
+        term for word in ("meadows", "pastures", "twilight") for term in terms(word, 0)
+    }
+    assert {len(terms(text, lot * 0x1_0000_0003)) for lot in range(40)} <= {1, 2}
+
+
+@pytest.mark.parametrize("text", ["", "one", "one two three", CHINESE[:1]])
+def test_a_text_without_long_words_has_no_terms(text: str) -> None:
+    """Nor has one of a single character."""
+    assert terms(text, 1, pairs=not text.isascii()) == ()
+
+
+def test_pairs_of_characters_are_terms_where_no_spaces_part_words() -> None:
+    """The same pair wherever it stands."""
+    [pair] = terms(CHINESE[:2], 9, pairs=True)
+    assert terms(f"{CHINESE[:2]}", 3, pairs=True) == (pair,)
+    drawn = {term for lot in range(200) for term in terms(CHINESE, lot * 0x1_0000_0007, pairs=True)}
+    assert pair in drawn
+    assert len(drawn) == len(CHINESE) - 1

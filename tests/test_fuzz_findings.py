@@ -135,3 +135,11 @@ def test_an_answer_in_many_lines_takes_time_by_their_number_alone() -> None:
     )
     assert many < 5 * few
     assert heard([b'{"broken\n', body], "/generate").output_chars == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages/batches", "/any/path"])
+@pytest.mark.parametrize("item", [b"{}", b'{"":1}'])
+def test_many_small_objects_take_no_longer_than_a_bound(path: str, item: bytes) -> None:
+    """A hundred kilobytes of objects that say nothing are given up before long."""
+    body = b'{"messages":[%b,1]}' % b",".join([item] * 34_000)
+    assert calls_in(lambda: read_request(body, path)) < 10_000 + 3 * len(body)

@@ -18,6 +18,8 @@ PACKAGE = "gateway_guard"
 # A room may import only rooms that stand above it.
 ROOMS = (
     "exceptions",
+    "arguments",
+    "terminal",
     "actions",
     "settings",
     "timeline",
@@ -26,17 +28,20 @@ ROOMS = (
     "exchange",
     "dialects",
     "principal",
+    "model",
     "features",
     "sketches",
     "profile",
     "measures",
     "recurrence",
     "contribution",
+    "expectation",
     "foreign",
     "standing",
     "subjects",
     "history",
     "placed",
+    "declined",
     "waiting",
     "admission",
     "memory",
@@ -53,6 +58,7 @@ ROOMS = (
     "lots",
     "opening",
     "awaited",
+    "comparison",
     "events",
     "backlog",
     "protections",
@@ -92,6 +98,7 @@ ROOMS_THAT_DO_IO = frozenset(
         "settings",
         "instrumentation",
         "policy",
+        "model",
         "stores",
         "ledger",
         "audit",
@@ -359,7 +366,11 @@ def test_an_optional_dependency_has_one_importer() -> None:
     project = read_project()
     extras = project["optional-dependencies"]
     optional = import_names(
-        [*extras["serve"], *extras["demo"], *extras["bench"], *extras["valkey"]]
+        [
+            name
+            for extra in ("serve", "demo", "bench", "ledger", "lab", "valkey")
+            for name in extras[extra]
+        ]
     )
     optional -= import_names(project["dependencies"]) | {PACKAGE}
     modules = read_package()
@@ -372,7 +383,11 @@ def test_what_only_tests_and_lint_bring_is_not_imported() -> None:
     extras = read_project()["optional-dependencies"]
     tools = import_names([*extras["test"], *extras["lint"]])
     tools -= import_names(
-        [*extras["serve"], *extras["demo"], *extras["bench"], *extras["valkey"]]
+        [
+            name
+            for extra in ("serve", "demo", "bench", "ledger", "lab", "valkey")
+            for name in extras[extra]
+        ]
     ) | {PACKAGE}
     modules = read_package()
     assert {name: found for name in tools if (found := importers(modules, name))} == {}

@@ -130,3 +130,35 @@ def test_a_yield_grows_with_the_answer_and_shrinks_with_the_question(
     assert 0.0 <= value <= 1.0
     assert yielded(answer + more, question) >= value - 1e-6
     assert yielded(answer, question + more) <= value + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("finish", "truncated", "held_back"),
+    [
+        (None, False, False),
+        ("stop", False, False),
+        ("length", True, False),
+        ("MAX_TOKENS", True, False),
+        ("content_filter", False, True),
+        ("PROHIBITED_CONTENT", False, True),
+        ("refusal", False, True),
+    ],
+)
+def test_the_end_of_an_answer_tells_how_it_came_to_it(
+    finish: str | None, *, truncated: bool, held_back: bool
+) -> None:
+    """By its own budget, by the upstream's policy, or neither."""
+    answer = Answer(finish=finish)
+    assert measures.truncated(answer) is truncated
+    assert measures.held_back(answer) is held_back
+
+
+@pytest.mark.parametrize(
+    ("found", "comparable", "expected"),
+    [(0, 0, (0.0, 0.0)), (1, 4, (0.125, 0.5)), (8, 8, (1.0, 1.0)), (8, 32, (0.25, 1.0))],
+)
+def test_eight_windows_make_an_answer(
+    found: int, comparable: int, expected: tuple[float, float]
+) -> None:
+    """Fewer are a part of one, and more are no more than one."""
+    assert measures.containment(found, comparable) == expected

@@ -302,7 +302,7 @@ def test_an_unknown_variable_is_warned_about_with_the_nearest(
     monkeypatch.setenv("GATEWAY_GUARD_SECRT", HIDDEN)
     monkeypatch.setenv("gateway_guard_mode", "shadow")
     monkeypatch.setenv("GATEWAY_GUARD_ZZZZZZZZ", "1")
-    monkeypatch.setenv("GATEWAY_GUARD_POLICY_FILE", "1")
+    monkeypatch.setenv("GATEWAY_GUARD_WARMUP_FILE", "1")
     with capture_logs() as logs:
         load_settings()
     assert {log["event"] for log in logs} == {"gateway_guard.unknown_variable"}
@@ -310,7 +310,7 @@ def test_an_unknown_variable_is_warned_about_with_the_nearest(
         "GATEWAY_GUARD_SECRT": "GATEWAY_GUARD_SECRET",
         "gateway_guard_mode": "GATEWAY_GUARD_MODE",
         "GATEWAY_GUARD_ZZZZZZZZ": None,
-        "GATEWAY_GUARD_POLICY_FILE": "GATEWAY_GUARD_POLICY",
+        "GATEWAY_GUARD_WARMUP_FILE": "GATEWAY_GUARD_WARMUP",
     }
     assert HIDDEN not in repr(logs)
 

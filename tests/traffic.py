@@ -41,6 +41,11 @@ def sentence(rng: Random, words: int) -> str:
     return f"{' '.join(chosen).capitalize()}."
 
 
+def rare(rng: Random) -> str:
+    """Return one of twenty thousand words."""
+    return rng.choice(_WORDS) + rng.choice(_WORDS)
+
+
 def prose(rng: Random, chars: int) -> str:
     """Write sentences of about so many characters together."""
     text = ""

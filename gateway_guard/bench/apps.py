@@ -10,7 +10,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway_guard.bench.answers import chunks, completion
+from gateway_guard.bench.answers import TEXT, chunks, completion
 from gateway_guard.bench.traffic import PATH
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _COMPLETION: Final = completion()
 BODY: Final = json.dumps(_COMPLETION).encode()
+_LONG_COMPLETION: Final = completion(" ".join([TEXT] * 7))
 _CHUNKS: Final = chunks()
 
 
@@ -41,6 +42,12 @@ def chat_app(
     """Return an application that parses a chat completion's request and answers it."""
     route = Route(PATH.decode(), endpoint, methods=["POST"])
     return Starlette(routes=[route], middleware=middleware)
+
+
+async def answer_long(request: Request) -> Response:
+    """Read and parse the request, and answer with 2 KB of text."""
+    await request.json()
+    return JSONResponse(_LONG_COMPLETION)
 
 
 async def answer_known(request: Request) -> Response:

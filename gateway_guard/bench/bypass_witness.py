@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.responses import JSONResponse
 
+from gateway_guard.exchange import AnswerText
 from gateway_guard.middleware import GuardMiddleware
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from gateway_guard.elements import Element
-    from gateway_guard.exchange import Exchange, Outcome
+    from gateway_guard.exchange import Answer, Exchange, Hear, Outcome
     from gateway_guard.pending import Ticket
     from gateway_guard.principal import Principal
     from gateway_guard.timeline import Instant
@@ -41,6 +42,23 @@ class Seen(msgspec.Struct, frozen=True):
     output_chars: int
     output_tokens: int
     failures: list[str]
+
+
+def rereadable(outcome: Outcome) -> Outcome:
+    """Return an outcome whose answer can be read more than once, and is heard each time."""
+    unread, texts = outcome.unread, list[AnswerText]()
+    if unread is None:
+        return outcome
+    first = cache(partial(unread, texts.append))
+
+    def read(hear: Hear | None = None) -> Answer | None:
+        answer = first()
+        if hear is not None:
+            for text in texts:
+                hear(text)
+        return answer
+
+    return msgspec.structs.replace(outcome, unread=read)
 
 
 class Witness:
@@ -72,8 +90,7 @@ class Witness:
 
     def settle(self, ticket: Ticket, outcome: Outcome, now: Instant) -> None:
         """Note how it ended, so that the answer can be read twice."""
-        if outcome.unread is not None:
-            outcome = msgspec.structs.replace(outcome, unread=cache(outcome.unread))
+        outcome = rereadable(outcome)
         self._outcomes.append(outcome)
         self._settle(ticket, outcome, now)
 

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from gateway_guard.bench import ledger
 from gateway_guard.bench.buffers import measure_buffers
 from gateway_guard.bench.bypass import check_installed, measure_bypass
 from gateway_guard.bench.flood import MEMORY_BYTES, measure_flood
@@ -19,6 +20,8 @@ from gateway_guard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from gateway_guard.bench.ledger import LedgerEffort
 
 
 _BYPASS: Final = "bypass"
@@ -37,6 +40,7 @@ class Effort(NamedTuple):
     subjects: int
     flood: int
     wave: Wave
+    ledger: LedgerEffort
 
 
 FULL: Final = Effort(
@@ -47,6 +51,7 @@ FULL: Final = Effort(
     subjects=1_000_000,
     flood=100_000,
     wave=Wave(200, 10_000_000, 20.0),
+    ledger=ledger.FULL,
 )
 QUICK: Final = Effort(
     rounds=15,
@@ -56,6 +61,7 @@ QUICK: Final = Effort(
     subjects=100_000,
     flood=5_000,
     wave=Wave(200, 10_000_000, 5.0),
+    ledger=ledger.QUICK,
 )
 
 
@@ -142,6 +148,10 @@ def _bypass(report: Report, effort: Effort) -> None:
     report.bypass = measure_bypass()
 
 
+def _ledger(report: Report, effort: Effort) -> None:
+    report.ledger = ledger.measure_ledger(effort.ledger)
+
+
 def _yes(*, holds: bool) -> str:
     return "yes" if holds else "NO"
 
@@ -153,5 +163,6 @@ PARTS: Final[dict[str, tuple[str, Callable[[Report, Effort], None]]]] = {
     "scale": ("requests among a million subjects", _scale),
     "flood": ("memory under floods", _flood),
     "buffers": ("large bodies of strangers", _buffers),
+    "ledger": ("the ledger and attribution", _ledger),
     _BYPASS: ("whether any way leads past the guard", _bypass),
 }

@@ -65,19 +65,19 @@ def guard_settings(**overrides: object) -> Settings:
     return Settings.model_construct(**{**values, **overrides})
 
 
-def lenient_settings() -> Settings:
+def lenient_settings(**overrides: object) -> Settings:
     """Return settings under which everybody passes, though all are scored.
 
     One program that asks for minutes is not what the guard was made to judge, and a refusal costs
     less than what is measured.
     """
     thresholds = ("watch_logit", "throttle_logit", "block_logit")
-    return guard_settings(**dict.fromkeys(thresholds, _OUT_OF_REACH))
+    return guard_settings(**dict.fromkeys(thresholds, _OUT_OF_REACH), **overrides)
 
 
-def guarded(app: ASGIApp) -> Contestant:
+def guarded(app: ASGIApp, **settings: object) -> Contestant:
     """Mount the guard before an application."""
-    guard = GuardMiddleware(app, settings=lenient_settings())
+    guard = GuardMiddleware(app, settings=lenient_settings(**settings))
     return Contestant(guard, guard)
 
 

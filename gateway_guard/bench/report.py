@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from gateway_guard.bench import ledger_report
+from gateway_guard.bench.ledger_report import Ledger
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -119,6 +122,7 @@ class Report(msgspec.Struct):
     flood: Flood | None = None
     buffers: Buffers | None = None
     bypass: Bypass | None = None
+    ledger: Ledger | None = None
     remarks: dict[str, list[Remark]] = {}
 
 
@@ -149,6 +153,7 @@ def as_dict(report: Report) -> dict[str, object]:
         "scale": report.scale,
         "flood": report.flood,
         "buffers": report.buffers,
+        "ledger": report.ledger,
         "bypass": report.bypass and report.bypass.ways,
         "bypass_rejected": report.bypass and report.bypass.rejected,
     }
@@ -158,6 +163,8 @@ def as_dict(report: Report) -> dict[str, object]:
 def _rounded(value: object) -> object:
     if isinstance(value, dict):
         return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
     return round(value, 3) if isinstance(value, float) else value
 
 
@@ -248,6 +255,7 @@ _ROWS: Final[dict[str, Callable[[Any], list[Row]]]] = {
     "scale": _scale_rows,
     "flood": _flood_rows,
     "buffers": _buffers_rows,
+    "ledger": ledger_report.rows_of,
     "bypass": _bypass_rows,
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import socket
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from signal import SIGTERM, signal
 from typing import TYPE_CHECKING, Final, cast
 
-from gateway_guard.bench.apps import answer_at_once, answer_known, chat_app
+from gateway_guard.bench.apps import answer_at_once, answer_known, answer_long, chat_app
 from gateway_guard.bench.children import child
 from gateway_guard.bench.contestants import CONTESTANTS, Contestant, check, guarded
 from gateway_guard.bench.plain_proxy import plain_proxy
@@ -26,10 +27,16 @@ PLAIN_PROXY: Final = "plain-proxy"
 GUARDED_PROXY: Final = "guarded-proxy"
 PARSING: Final = "parsing"
 GUARDED_PARSING: Final = "guarded-parsing"
+LONG_ANSWERS: Final = "guard-with-long-answers"
+WITH_LEDGER: Final = "guard-with-ledger"
+_OFTEN_SECONDS: Final = 3.0
 
 
 def served(name: str, upstream: str = "") -> Contestant:
-    """Return what is served under a name; the proxies forward to ``upstream``, a URL."""
+    """Return what is served under a name; the proxies forward to ``upstream``, a URL.
+
+    For the guard with a ledger it is the directory.
+    """
     if name == UPSTREAM:
         return Contestant(answer_at_once)
     if name == PLAIN_PROXY:
@@ -39,6 +46,9 @@ def served(name: str, upstream: str = "") -> Contestant:
     if name in {PARSING, GUARDED_PARSING}:
         app = chat_app(endpoint=answer_known)
         return Contestant(app) if name == PARSING else guarded(app)
+    if name in {LONG_ANSWERS, WITH_LEDGER}:
+        kept = {"ledger": Path(upstream), "ledger_flush_seconds": _OFTEN_SECONDS}
+        return guarded(chat_app(endpoint=answer_long), **(kept if name == WITH_LEDGER else {}))
     return CONTESTANTS[name]()
 
 

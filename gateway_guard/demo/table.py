@@ -5,13 +5,9 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
 from gateway_guard.actions import Action
 from gateway_guard.demo.clock import DAY, HOUR, MINUTE
+from gateway_guard.terminal import Console, Group, Live, Table, Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from gateway_guard.exchange import Answer, Exchange
+    from gateway_guard.exchange import Answer, Exchange, Hear
 
 
 class ResponseReader(Protocol):
@@ -22,8 +22,11 @@ class ResponseReader(Protocol):
         """Take the next bytes of the decoded (not compressed) response body."""
         ...
 
-    def finish(self) -> Answer:
-        """Return what was seen; called once, after the last byte or when the stream broke."""
+    def finish(self, hear: Hear | None = None) -> Answer:
+        """Return what was seen, and tell ``hear`` what was said, of which nothing is kept.
+
+        Called once, after the last byte or when the stream broke.
+        """
         ...
 
 

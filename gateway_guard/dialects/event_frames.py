@@ -17,6 +17,7 @@ from gateway_guard.exchange import Answer
 if TYPE_CHECKING:
     from gateway_guard.dialects.base import ResponseReader
     from gateway_guard.dialects.readers import Grammar
+    from gateway_guard.exchange import Hear
 
 T = TypeVar("T")
 
@@ -60,10 +61,10 @@ class FramesReader(Generic[T]):
         if len(self._buffer) >= BATCH_BYTES:
             self._drain()
 
-    def finish(self) -> Answer:
+    def finish(self, hear: Hear | None = None) -> Answer:
         """Read the rest, without a message that broke off, and return what was seen."""
         self._drain()
-        return self._tally.answer(self._digest_key)
+        return self._tally.answer(self._digest_key, hear)
 
     def _drain(self) -> None:
         """Read the messages that are complete and keep the rest."""
@@ -124,6 +125,6 @@ class EitherReader:
         if self._chosen is not None:
             self._chosen.feed(chunk)
 
-    def finish(self) -> Answer:
+    def finish(self, hear: Hear | None = None) -> Answer:
         """Return what was seen."""
-        return Answer() if self._chosen is None else self._chosen.finish()
+        return Answer() if self._chosen is None else self._chosen.finish(hear)

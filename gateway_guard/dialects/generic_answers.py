@@ -73,10 +73,11 @@ def _absorb_object(data: dict[str, object], index: int, tally: Tally) -> None:
 
 def _absorb_fields(fields: dict[str, object], index: int, tally: Tally) -> None:
     index = _place(fields, index)
-    for name, handler in _HANDLERS.items():
-        value = fields.get(name)
+    known = [name for name in fields if name in _HANDLERS]
+    for name in sorted(known, key=_ORDER.__getitem__) if len(known) > 1 else known:
+        value = fields[name]
         if value:
-            handler(value, index, tally)
+            _HANDLERS[name](value, index, tally)
     _absorb_end(fields, tally)
     absorb_usage(fields, tally)
     if fields.get("object") == "response":
@@ -210,5 +211,7 @@ _HANDLERS: dict[str, Handler] = {
     "text": _hear_whole,
     "generatedtext": _hear_whole,
 }
+
+_ORDER = {name: rank for rank, name in enumerate(_HANDLERS)}
 
 GRAMMAR = Grammar(object, lambda data: data, absorb)

@@ -9,6 +9,7 @@ from gateway_guard.dialects.bounds import (
     MOST_DEPTH,
     MOST_TOKEN_NUMBERS,
     MOST_TURNS,
+    OBJECT_COST,
     Budget,
     check_bound,
 )
@@ -155,8 +156,8 @@ class Found:
             self._turns.append(Turn("user", value))
         elif isinstance(value, list) and value:
             self._add_list(name, value, depth)
-        elif isinstance(value, dict):
-            self._enter(len(value), depth)
+        elif isinstance(value, dict) and value:
+            self._enter(OBJECT_COST + len(value), depth)
             self._add_object(value, depth)
 
     def _add_list(self, name: str, items: list[object], depth: int) -> None:

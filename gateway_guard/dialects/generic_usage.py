@@ -51,10 +51,14 @@ _OUTPUTS = (
 )
 _THOUGHTS = "thoughtstokencount"
 _REASONING = ("reasoningtokens", "thinkingtokens", _THOUGHTS)
+_REPORTS = frozenset({*_NESTED, *_INPUTS, *_OUTPUTS, *_REASONING})
+"""Most pieces of a stream have none of these."""
 
 
 def absorb_usage(fields: dict[str, object], tally: Tally, depth: int = _MOST_DEPTH) -> None:
     """Count what an object under folded names reports, and the objects in it that may."""
+    if _REPORTS.isdisjoint(fields):
+        return
     thoughts = _number(fields, (_THOUGHTS,))
     output = _number(fields, _OUTPUTS)
     # Gemini's candidates come without their thoughts; everyone else's output has them in it.

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from gateway_guard.dialects.bounds import MOST_STRING_DEPTH, Budget, check_bound
+from gateway_guard.dialects.bounds import MOST_STRING_DEPTH, OBJECT_COST, Budget, check_bound
 from gateway_guard.dialects.decoding import decode
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -104,7 +104,7 @@ class _Fitting:
         self._budget = Budget()
 
     def struct(self, data: dict[str, object], kind: type[T]) -> T:
-        self._budget.spend()
+        self._budget.spend(OBJECT_COST)
         mend = self._menders.get(kind)
         if mend is not None:
             data = mend(data, self._budget)

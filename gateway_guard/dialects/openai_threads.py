@@ -24,7 +24,7 @@ from gateway_guard.exchange import Exchange, Sampling, Turn
 
 if TYPE_CHECKING:
     from gateway_guard.dialects.base import Refusal, ResponseReader
-    from gateway_guard.exchange import Answer
+    from gateway_guard.exchange import Answer, AnswerText, Hear
 
 _PLACE = re.compile(
     r"/(?:threads|conversations)"
@@ -111,10 +111,15 @@ class _Either:
         self._own.feed(chunk)
         self._other.feed(chunk)
 
-    def finish(self) -> Answer:
-        own = self._own.finish()
-        is_own = own.names or own.parts or own.awaited or own.output_chars or own.failed
-        return own if is_own else self._other.finish()
+    def finish(self, hear: Hear | None = None) -> Answer:
+        texts: list[AnswerText] = []
+        own = self._own.finish(texts.append)
+        if not (own.names or own.parts or own.awaited or own.output_chars or own.failed):
+            return self._other.finish(hear)
+        if hear is not None:
+            for text in texts:
+                hear(text)
+        return own
 
 
 def _exchange(request: _Request, body: bytes, path: str) -> Exchange | None:

@@ -16,7 +16,7 @@ from gateway_guard.dialects.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway_guard.exchange import Answer
+    from gateway_guard.exchange import Answer, Hear
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class JsonReader(Generic[T]):
             self._overflown = True
             self._body = bytearray()
 
-    def finish(self) -> Answer:
+    def finish(self, hear: Hear | None = None) -> Answer:
         """Return what the body says, or an empty answer."""
         tally = Tally()
         body = bytes(self._body)
@@ -119,7 +119,7 @@ class JsonReader(Generic[T]):
             self._grammar.read(body, tally)
         except UNREADABLE:
             self._grammar.read_loosely_by_lines(body.splitlines(), tally)
-        return tally.answer(self._digest_key)
+        return tally.answer(self._digest_key, hear)
 
 
 class StreamReader(Generic[T]):
@@ -148,7 +148,7 @@ class StreamReader(Generic[T]):
         if len(buffer) >= self._mark:
             self._drain()
 
-    def finish(self) -> Answer:
+    def finish(self, hear: Hear | None = None) -> Answer:
         """Read the rest, an event without its blank line included, and return what was seen."""
         text = self._without_mark(_with_newlines(bytes(self._buffer)))
         self._buffer = bytearray()
@@ -158,7 +158,7 @@ class StreamReader(Generic[T]):
         if text.lstrip()[:1] in (b"{", b"["):
             # No event begins like this: it is the JSON error body of a server that did not stream.
             self._grammar.read_loosely(text, self._tally)
-        return self._tally.answer(self._digest_key)
+        return self._tally.answer(self._digest_key, hear)
 
     def _drain(self) -> None:
         """Read the events that are complete and keep the rest."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from gateway_guard.dialects.base import Refusal
-    from gateway_guard.exchange import Answer
+    from gateway_guard.exchange import Answer, Hear
 
 MOST_WAITING = 64
 """Answers of one socket that are waited for, and as many that are under way."""
@@ -105,10 +105,10 @@ class Asking:
         """Take note that no answer comes because of an error."""
         self.status, self.over = REJECTED, True
 
-    def answer(self, digest_key: bytes) -> Answer:
-        """Return what was seen of the answer."""
+    def answer(self, digest_key: bytes, hear: Hear | None = None) -> Answer:
+        """Return what was seen of the answer, and tell what it says."""
         self.tally.refer("answer", self.reference)
-        return self.tally.answer(digest_key)
+        return self.tally.answer(digest_key, hear)
 
 
 class Session(ABC):

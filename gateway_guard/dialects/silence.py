@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gateway_guard.exchange import Answer
+
+if TYPE_CHECKING:
+    from gateway_guard.exchange import Hear
 
 
 class SilentReader:
@@ -13,6 +18,7 @@ class SilentReader:
     def feed(self, chunk: bytes) -> None:
         """Pass over the next bytes."""
 
-    def finish(self) -> Answer:
+    def finish(self, hear: Hear | None = None) -> Answer:
         """Return an answer of nothing; who asked counts it as one that was not seen."""
+        del hear
         return Answer()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from gateway_guard.exchange import Answer, Usage, name_digest, text_digest
+from typing import TYPE_CHECKING
+
+from gateway_guard.exchange import Answer, AnswerText, Usage, name_digest, text_digest
+
+if TYPE_CHECKING:
+    from gateway_guard.exchange import Hear
 
 MOST_CHOICES = 8
 MOST_CHOICE_CHARS = 2**20
@@ -15,7 +20,7 @@ _MOST_FINISH_CHARS = 64
 
 
 class Tally:
-    """What was seen of one answer so far; the text of a choice is kept only for its digest.
+    """What was seen of one answer so far; texts are kept only until it is complete.
 
     Choices beyond the eighth and texts beyond the bounds are counted and not kept.
     """
@@ -25,6 +30,7 @@ class Tally:
         "_kept",
         "_most_chars",
         "_parts",
+        "_reasoning",
         "_references",
         "_spill",
         "_usage",
@@ -45,6 +51,7 @@ class Tally:
         self._parts: list[Tally] = []
         self._choices: dict[int, _Choice] = {}
         self._spill: _Choice | None = None
+        self._reasoning = _Choice(whole=True)
         self._kept = 0
         self._usage: dict[str, int] = {}
         self._references: dict[str, str] = {}
@@ -63,6 +70,7 @@ class Tally:
     def think(self, text: str) -> None:
         """Take a piece of served reasoning."""
         self.reasoning_chars += len(text)
+        self._reasoning.pieces.append(text)
 
     def call(self, index: int, slot: int, call_id: str | None) -> None:
         """Take a tool call, or a piece of one: its id comes with the first piece only."""
@@ -97,15 +105,17 @@ class Tally:
 
     def settle(self) -> None:
         """Join the pieces taken since the last call: small strings take ten times the space."""
-        for choice in self._choices.values():
+        for choice in (*self._choices.values(), self._reasoning):
             self._kept += choice.settle(self._most_chars - self._kept)
         if self._spill is not None:
             self._spill.settle(0)
 
-    def answer(self, digest_key: bytes) -> Answer:
-        """Return what was seen in all."""
+    def answer(self, digest_key: bytes, hear: Hear | None = None) -> Answer:
+        """Return what was seen in all, and tell ``hear`` what it says."""
         self.settle()
         choices = list(self._choices.values())
+        if hear is not None:
+            self._tell(hear, choices)
         digests = [choice.digest(digest_key) for choice in choices]
         if self._spill is not None:
             choices.append(self._spill)
@@ -119,8 +129,14 @@ class Tally:
             failed=self.failed,
             names=tuple([name_digest(name, digest_key) for name in self._references.values()]),
             awaited=name_digest(self.awaited, digest_key) if self.awaited else None,
-            parts=tuple([part.answer(digest_key) for part in self._parts]),
+            parts=tuple([part.answer(digest_key, hear) for part in self._parts]),
         )
+
+    def _tell(self, hear: Hear, choices: list[_Choice]) -> None:
+        visible = tuple([text for choice in choices if (text := choice.text())])
+        reasoning = self._reasoning.text()
+        if visible or reasoning:
+            hear(AnswerText(visible, reasoning))
 
     def _open(self, index: int) -> _Choice:
         if len(self._choices) < MOST_CHOICES:
@@ -154,7 +170,7 @@ class _Calls:
 
 
 class _Choice:
-    """One of the answers drawn for a request."""
+    """One of the answers drawn for a request, or the reasoning for all of them."""
 
     __slots__ = ("_ahead", "_calls", "_chars", "_measured", "_texts", "_whole", "pieces")
 
@@ -201,4 +217,10 @@ class _Choice:
         ids = () if self._calls is None else tuple(self._calls.ids)
         if not self._whole or not (self._chars or ids):
             return None
-        return text_digest("".join(self._texts), key, ids)
+        return text_digest(self.text(), key, ids)
+
+    def text(self) -> str:
+        """Return what was said, or nothing where that was too long to be kept."""
+        if len(self._texts) > 1:
+            self._texts = ["".join(self._texts)]
+        return self._texts[0] if self._texts else ""

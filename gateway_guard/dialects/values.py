@@ -14,7 +14,7 @@ from gateway_guard.dialects.tally import Tally
 
 if TYPE_CHECKING:
     from gateway_guard.dialects.readers import Grammar
-    from gateway_guard.exchange import Answer
+    from gateway_guard.exchange import Answer, Hear
 
 T = TypeVar("T")
 
@@ -71,13 +71,13 @@ class ValuesReader(Generic[T]):
                 self._overflown = True
                 self._buffer = bytearray()
 
-    def finish(self) -> Answer:
+    def finish(self, hear: Hear | None = None) -> Answer:
         """Read the rest, broken values line by line, and return what was seen."""
         self._drain()
         rest = bytes(self._buffer).strip(b" \t\r\n,]")
         if rest:
             self._grammar.read_loosely_by_lines(rest.splitlines(), self._tally)
-        return self._tally.answer(self._digest_key)
+        return self._tally.answer(self._digest_key, hear)
 
     def _drain(self) -> None:
         """Read the values that are complete and keep the rest."""

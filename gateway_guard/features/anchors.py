@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from gateway_guard.features.normalise import normalise
 from gateway_guard.features.survey import Text
 from gateway_guard.features.types import Anchors
-from gateway_guard.features.windows import SEPARATORS
+from gateway_guard.features.windows import MOST_SHINGLES, SEPARATORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gateway_guard.exchange import Turn
     from gateway_guard.features.reading import Reading
     from gateway_guard.features.seeds import Seeds
+    from gateway_guard.features.windows import Hashes
 
 _ANCHOR_WORDS = 6
 _LEAST_BODY_WORDS = 2 * _ANCHOR_WORDS
@@ -49,6 +51,7 @@ class AnchorReader:
         self._read = read
         self._budget = budget
         self._systems: dict[int, int | None] = {}
+        self._windows: dict[int, Hashes] = {}
 
     def find(self, turns: Sequence[Turn]) -> Anchors:
         """Return the anchors of a request."""
@@ -57,6 +60,10 @@ class AnchorReader:
             if turn.role == "user":
                 return self._with_ends(system, turn.text)
         return Anchors(system)
+
+    def windows_of(self, system: int | None) -> Hashes | None:
+        """Return the windows of the system text that has an anchor, ``None`` if it is forgotten."""
+        return None if system is None else self._windows.get(system)
 
     def _with_ends(self, system: int | None, text: str) -> Anchors:
         head, tail = ends(text, self._budget)
@@ -77,19 +84,26 @@ class AnchorReader:
         key = leading[0].hash if len(leading) == 1 else digest([t.hash for t in leading], 0)
         if key not in self._systems:
             if len(self._systems) >= _SYSTEMS_REMEMBERED:
-                del self._systems[next(iter(self._systems))]
+                forgotten = self._systems.pop(next(iter(self._systems)))
+                self._windows.pop(forgotten or 0, None)
             self._systems[key] = self._system_anchor(leading)
         return self._systems[key]
 
     def _system_anchor(self, leading: Sequence[Text]) -> int | None:
         """Return the anchor of system texts, each from its share of a budget of their own."""
         budget, count, hashes = self._budget // _MOST_SYSTEMS, 0, []
+        windows = []
         for text in leading:
             reading = self._read([text], budget)
             first, last = reading.span(0)
             count += last - first
             hashes.append(reading.words.stretch((first, last), self._seeds.system))
-        return digest(hashes, self._seeds.system) if count >= _LEAST_SYSTEM_WORDS else None
+            windows.append(reading.shingles())
+        if count < _LEAST_SYSTEM_WORDS:
+            return None
+        anchor = digest(hashes, self._seeds.system)
+        self._windows[anchor] = np.unique(np.concatenate(windows))[:MOST_SHINGLES]
+        return anchor
 
 
 def digest(hashes: Sequence[int], seed: int) -> int:

@@ -6,17 +6,21 @@ import re
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from gateway_guard.features.anchors import AnchorReader, digest
 from gateway_guard.features.cues import cue_book
 from gateway_guard.features.hits import cue_hits
 from gateway_guard.features.normalise import prepare
 from gateway_guard.features.reading import Reading, longest_buffer, read_texts
+from gateway_guard.features.replies import contained, declines, read_reply
 from gateway_guard.features.sampling import MOST_TEXTS, chosen
+from gateway_guard.features.seeded import Seeded, SeededReader
 from gateway_guard.features.seeds import Seeds
 from gateway_guard.features.survey import survey
-from gateway_guard.features.types import Features
-from gateway_guard.features.windows import WindowHasher
+from gateway_guard.features.types import Features, Reply
+from gateway_guard.features.windows import MOST_SHINGLES, WindowHasher
+from gateway_guard.model import SHIPPED, Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
     from gateway_guard.features.windows import Hashes
 
 MOST_HITS = 16
+_NONE = np.zeros(0, np.uint64)
+_UNSPACED_SHARE = 0.3
+"""From here on a text is taken for one whose words are not parted by spaces."""
 _LISTED = 1 << 14
 """List entries are looked for in so many bytes; looking at every line costs more than reading."""
 _ENTRY = re.compile(
@@ -45,7 +52,9 @@ class Draft:
         "hits",
         "items",
         "reading",
+        "seeded",
         "shingles",
+        "terms",
         "text_hashes",
         "texts",
     )
@@ -55,6 +64,8 @@ class Draft:
     hits: dict[int, tuple[CueHit, ...]]
     body_hash: int
     items: int
+    terms: tuple[int, ...]
+    seeded: Seeded
 
     def __init__(
         self, found: Survey, texts: list[Text], anchors: Anchors, text_hashes: tuple[int, ...]
@@ -69,12 +80,16 @@ class Draft:
 class FeatureReader:
     """Reads requests under one secret; hashes of two secrets have nothing in common."""
 
-    def __init__(self, secret: bytes, *, budget: int = 65536) -> None:
-        """Derive every seed from ``secret``; read at most ``budget`` bytes of text per request."""
+    def __init__(self, secret: bytes, *, budget: int = 65536, model: Model = SHIPPED) -> None:
+        """Derive every seed from ``secret``; read at most ``budget`` bytes of text per request.
+
+        What is compared with ``model`` is read with the model's own seed.
+        """
         self._seeds = Seeds.derive(secret)
         self._budget = budget
         self._hasher = WindowHasher(self._seeds.numbers, longest=longest_buffer(budget))
         self._book = cue_book()
+        self._seeded = SeededReader(model)
         self._anchors = AnchorReader(self._seeds, self._read, budget)
         prepare()
 
@@ -114,8 +129,12 @@ class FeatureReader:
             draft.hits = cue_hits(draft.reading, draft.texts, book, seeds)
         for draft in drafts:
             body = draft.found.body
-            draft.body_hash = self._body_hash(body, draft.reading)
+            draft.body_hash = self._body_hash(draft.found, draft.reading)
             draft.items = 1 if body is None else _items(draft.reading)
+            draft.terms = () if body is None else self._terms(draft.reading, draft.body_hash)
+        seeded = self._seeded.read([(draft.texts, draft.reading) for draft in drafts])
+        for draft, of_draft in zip(drafts, seeded, strict=True):
+            draft.seeded = of_draft
 
     def features(self, draft: Draft, known: Known) -> Features:
         """Return the features of an exchange whose texts were read; ``known`` as for ``read``."""
@@ -138,7 +157,30 @@ class FeatureReader:
             hits=_joint_hits(hits, system_hits) if hits or system_hits else (),
             text_hashes=draft.text_hashes,
             new_hits=_new_hits(hits, draft.texts),
+            terms=draft.terms,
+            direction=draft.seeded.direction,
+            train=draft.seeded.train,
+            test=draft.seeded.test,
         )
+
+    def read_reply(self, said: str) -> Reply:
+        """Return an answer in numbers."""
+        return read_reply(said, self._hasher)
+
+    def pass_over(self, said: str, *, longer: bool) -> Reply:
+        """Return an answer that need not be compared with what was asked, in numbers."""
+        return Reply(_NONE, declines(said), longer)
+
+    def contained(self, features: Features, reply: Reply) -> tuple[int, int]:
+        """Return how many windows of an answer stand in what was asked, and of how many.
+
+        That is what the request brings along, or its system text, even if that was known.
+        """
+        if reply.longer:
+            return 0, MOST_SHINGLES
+        system = self._anchors.windows_of(features.anchors.system)
+        sources = [features.shingles] if system is None else [features.shingles, system]
+        return contained(reply.shingles, sources)
 
     def _select(self, found: Survey) -> list[Text]:
         """Return the texts to read, the newest user text first."""
@@ -150,10 +192,21 @@ class FeatureReader:
     def _read(self, texts: Sequence[Text], budget: int) -> Reading:
         return read_texts(texts, self._hasher, budget=budget, seed=self._seeds.place)
 
-    def _body_hash(self, body: Text | None, reading: Reading) -> int:
-        """Return what identifies the newest user text; one too long counts as it was spelled."""
+    def _terms(self, reading: Reading, lot: int) -> tuple[int, ...]:
+        pairs = not reading.spaced and reading.unspaced >= _UNSPACED_SHARE
+        return self._hasher.terms(reading.words, reading.span(0), lot, pairs=pairs)
+
+    def _body_hash(self, found: Survey, reading: Reading) -> int:
+        """Return what identifies what is asked; a text that is too long counts as it was spelled.
+
+        That is the newest user text, and where it has been asked before what else is new: "go on"
+        may stand under anything.
+        """
+        body = found.body
         if body is None:
             return digest((), self._seeds.body)
+        if found.others and not body.is_new:
+            return digest([text.hash for text in found.others], self._seeds.body)
         if reading.is_whole(0):
             return reading.words.stretch(reading.span(0), self._seeds.body)
         return digest((body.hash,), self._seeds.body)

@@ -32,7 +32,7 @@ class CueHit(msgspec.Struct, frozen=True, gc=False):
     constant: bool = False
 
 
-class Anchors(msgspec.Struct, frozen=True, gc=False):
+class Anchors(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Hashes under which requests of one template meet; ``None`` where a text is too short.
 
     ``system`` identifies the system text, ``head`` and ``tail`` the first and last six words of the
@@ -44,7 +44,19 @@ class Anchors(msgspec.Struct, frozen=True, gc=False):
     tail: int | None = None
 
 
-class Features(msgspec.Struct, frozen=True, gc=False):
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """One answer in numbers: ``shingles`` are its smallest window hashes, as a request has them.
+
+    ``declined`` says that the words in which it begins decline to answer, ``longer`` that it cannot
+    stand in the request, which is shorter.
+    """
+
+    shingles: npt.NDArray[np.uint64]
+    declined: bool = False
+    longer: bool = False
+
+
+class Features(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One request in numbers.
 
     Characters count as Unicode code points. ``new_chars`` are those of texts this key had not shown
@@ -55,7 +67,10 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     that has it. ``items`` is the number of questions or list entries the newest user text packs
     together (at least 1). ``text_hashes`` identify every text of the request, newest last;
     ``new_hits`` are the cue hits of each text read for the first time, to be remembered with its
-    hash.
+    hash. ``terms`` are hashes of up to two words of the newest user text, drawn at random from the
+    long ones: the more of its vocabulary a subject uses once only, the more of them differ.
+    ``direction``, ``train`` and ``test`` are what the model says of the caller's own words: where
+    they point, which train corpora they are from, whether they are from a test corpus.
     """
 
     chars: int
@@ -74,3 +89,7 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     hits: tuple[CueHit, ...]
     text_hashes: tuple[int, ...]
     new_hits: tuple[tuple[int, tuple[CueHit, ...]], ...]
+    terms: tuple[int, ...] = ()
+    direction: bytes = b""
+    train: tuple[int, ...] = ()
+    test: bool = False

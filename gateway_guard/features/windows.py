@@ -27,12 +27,17 @@ Span = tuple[int, int]
 WINDOW = 5
 """Words in a window."""
 MOST_SHINGLES = 32
+MOST_TERMS = 2
+_TERM_LETTERS = 6
+"""A spaced word of so many letters says what a text is about; function words are shorter."""
+_PAIR = 2
 MASK = (1 << 64) - 1
 _HALF = np.array(32, np.uint64)
 _CEILINGS = tuple(np.array(MASK >> halvings, np.uint64) for halvings in range(64))
 """Hashes up to the ceiling of index ``i`` are one in ``2**i``."""
 _ENOUGH = 2 * MOST_SHINGLES
 _TRUE = b"\1"
+_SPREAD = 0x9E3779B97F4A7C15
 
 _ASCII = 0x80
 _WEIGHTLESS = 0xFF
@@ -98,6 +103,12 @@ class WindowHasher:
         weighted = np.frombuffer(letters, np.uint8) * self._powers[: len(letters)]
         return Words(starts, offsets, np.add.accumulate(weighted).take(offsets), letters)
 
+    def windows(self, words: Words, size: int) -> Hashes:
+        """Return the hash of every window of ``size`` words, in order; the low half is weak."""
+        raw = words.sums[size:] - words.sums[:-size]
+        raw *= self._inverses.take(words.offsets[:-size])
+        return raw
+
     def shingles(self, words: Words, spans: Sequence[Span] | None = None) -> Hashes:
         """Return the ``MOST_SHINGLES`` smallest distinct hashes of all windows.
 
@@ -105,8 +116,7 @@ class WindowHasher:
         hashes in common (bottom-k sampling; Cohen and Kaplan, 2007). Where spans are given, windows
         lie inside them, and a span shorter than a window is one window by itself.
         """
-        raw = words.sums[WINDOW:] - words.sums[:-WINDOW]
-        raw *= self._inverses.take(words.offsets[:-WINDOW])
+        raw = self.windows(words, WINDOW)
         if words.count < WINDOW:
             spans = [(0, words.count)] if spans is None else spans
         if spans is not None:
@@ -114,6 +124,29 @@ class WindowHasher:
         chosen = _smallest(raw)
         # The low half of a product of odd numbers is weak; the order is that of the high half.
         return chosen ^ (chosen >> _HALF)
+
+    def terms(self, words: Words, span: Span, lot: int, *, pairs: bool) -> tuple[int, ...]:
+        """Return the hashes of ``MOST_TERMS`` long words, or ``pairs`` of characters, or of none.
+
+        Which ones is as good as random: it depends on ``lot``, 64 bits.
+        """
+        first, last = span
+        width = _PAIR if pairs else 1
+        before = words.offsets[first : last + 1 - width]
+        if not len(before):
+            return ()
+        long = (words.offsets[first + width : last + 1] - before >= _TERM_LETTERS).nonzero()[0]
+        count = len(long)
+        if not count:
+            return ()
+        chosen = (long.item(lot % count), long.item((lot >> 32) % count))
+        return tuple([self._term(words, first + place, width) for place in dict.fromkeys(chosen)])
+
+    def _term(self, words: Words, word: int, width: int) -> int:
+        """Return the hash of one word or a few; in each of its bits something of all."""
+        total = words.sums.item(word + width) - words.sums.item(word)
+        spread = total * self._inverses.item(words.offsets.item(word)) * _SPREAD & MASK
+        return spread ^ (spread >> 32)
 
     def _inside(self, words: Words, raw: Hashes, spans: Sequence[Span]) -> Hashes:
         """Return the windows inside the spans, and short spans as windows of their own."""

@@ -21,6 +21,7 @@ class SubjectKind(IntEnum):
     CLIENT = 5
     ORGANISATION = 6
     TEMPLATE_IN_KEY = 7
+    CORPUS = 8
 
 
 class SubjectIds:

@@ -6,7 +6,9 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 
@@ -51,6 +53,14 @@ KEY_SOURCE_PRESETS: Final = {
     "gemini": ("x-goog-api-key", "?key", "authorization"),
 }
 
+STORE_MEANING: Final = (
+    "where profiles, verdicts and ages are kept and shared: `memory://`, `sqlite:///path`, "
+    "`valkey://` or `redis://`; a file in the state directory if there is one, else memory"
+)
+NAMESPACE_MEANING: Final = (
+    "deployments with different names share a store and know nothing of each other"
+)
+RETENTION: Final = "how long a store keeps what is known of a subject that comes no more"
 _TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _KEY_SOURCE: Final = re.compile(r"\?[A-Za-z0-9_.~-]+|" + _TOKEN.pattern)
 _IMPORTABLE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -129,6 +139,11 @@ def _parse_network(entry: str) -> Network | str:
     return network
 
 
+def _parse_paths(value: object) -> tuple[Path, ...]:
+    """Return the paths of files."""
+    return tuple(Path(entry) for entry in parse_list(value))
+
+
 def _parse_jitter(value: object) -> float:
     """Return a share; switches are understood too."""
     text = str(value).strip().lower()
@@ -178,6 +193,18 @@ def _parse_claim(value: object) -> str | None:
     return name
 
 
+def _parse_directory(value: object) -> Path | None:
+    """Return the directory that a ``file:`` URL names."""
+    if value is None or isinstance(value, Path):
+        return value
+    url = urlsplit(str(value).strip())
+    path = Path(unquote(url.path))
+    if url.scheme != "file" or url.netloc not in {"", "localhost"} or not path.is_absolute():
+        message = "not the URL of a directory on this machine"
+        raise ValueError(message)
+    return path
+
+
 def _join(entries: tuple[object, ...]) -> str:
     """Write a list as it is read."""
     return ",".join(f"{entry:g}" if isinstance(entry, float) else str(entry) for entry in entries)
@@ -219,6 +246,11 @@ Networks = Annotated[
     BeforeValidator(_parse_networks),
     Kind("comma list", "write it like 10.0.0.0/8,fd00::/8,unix", _join),
 ]
+Paths = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(_parse_paths),
+    Kind("comma list", "write it like /etc/guard/one.corpus,/etc/guard/other.corpus", _join),
+]
 Rates = Annotated[
     tuple[float, float, float],
     BeforeValidator(_parse_rates),
@@ -240,6 +272,12 @@ StoreUrl = Annotated[
     BeforeValidator(_parse_url),
     Kind("URL", "write memory://, sqlite:///path or valkey://user:password@host:6379/0"),
 ]
+Directory = Annotated[
+    Path | None,
+    BeforeValidator(_parse_directory),
+    Kind("URL", "write it like file:///var/lib/gateway-guard/ledger"),
+]
+Run = Annotated[int, Field(ge=9, le=1000), Kind("number", "write a number of words like 24")]
 Contact = Annotated[
     str,
     BeforeValidator(_parse_contact),

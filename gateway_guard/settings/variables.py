@@ -11,9 +11,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway_guard.settings.environment import PREFIX, Environment
 from gateway_guard.settings.fields import (
     KEY_SOURCE_PRESETS,
+    NAMESPACE_MEANING,
+    RETENTION,
+    STORE_MEANING,
     ClaimName,
     Contact,
     Count,
+    Directory,
     Duration,
     HeaderName,
     Importable,
@@ -22,8 +26,10 @@ from gateway_guard.settings.fields import (
     Namespace,
     Networks,
     Number,
+    Paths,
     PositiveDuration,
     Rates,
+    Run,
     Share,
     Size,
     StoreUrl,
@@ -70,22 +76,19 @@ class Settings(BaseSettings):
     state_dir: Path | None = Field(
         default=None, description="directory for what must survive a restart"
     )
-    store: StoreUrl = Field(
-        default=None,
-        description="where profiles, verdicts and ages are kept and shared: `memory://`, "
-        "`sqlite:///path`, `valkey://` or `redis://`; a file in the state directory if there is "
-        "one, else memory",
-    )
-    namespace: Namespace = Field(
-        default="default",
-        description="deployments with different names share a store and know nothing of each other",
-    )
-    retention: PositiveDuration = Field(
-        default=parse_duration("90d"),
-        description="how long a store keeps what is known of a subject that comes no more",
-    )
+    store: StoreUrl = Field(default=None, description=STORE_MEANING)
+    namespace: Namespace = Field(default="default", description=NAMESPACE_MEANING)
+    retention: PositiveDuration = Field(default=parse_duration("90d"), description=RETENTION)
     policy: Path | None = Field(
         default=None, description="TOML file with entitlements, names and terms"
+    )
+    model: Path | None = Field(
+        default=None,
+        description="folder with an own model, which replaces the one that ships: what people ask, "
+        "public pools of questions, weights",
+    )
+    corpora: Paths = Field(
+        default=(), description="files with further pools of questions, built with the model's seed"
     )
     policy_check_seconds: PositiveDuration = Field(
         default=parse_duration("2s"), description="how often to look whether the policy has changed"
@@ -186,6 +189,35 @@ class Settings(BaseSettings):
         default=parse_duration("15m"),
         description="after so long without the start of an answer a request is forgotten",
     )
+    ledger: Directory = Field(
+        default=None,
+        description="directory for fingerprints of what was served, and to whom; needs "
+        "`gateway-guard[ledger]`",
+    )
+    ledger_run: Run = Field(
+        default=24,
+        description="every verbatim run of so many words of an answer is found later; characters "
+        "in scripts without spaces",
+    )
+    ledger_answer_bytes: Size = Field(
+        default=parse_size("4KiB"),
+        description="fingerprints kept of one answer; of a longer one only longer runs are found",
+    )
+    ledger_queue: Size = Field(
+        default=parse_size("32MiB"),
+        description="texts of answers that wait to be fingerprinted; what comes on top is counted "
+        "and left out",
+    )
+    ledger_flush_seconds: PositiveDuration = Field(
+        default=parse_duration("30s"),
+        description="how often a segment is written: a crash loses what came since",
+    )
+    ledger_keep: PositiveDuration = Field(
+        default=parse_duration("400d"), description="days of the ledger older than this are deleted"
+    )
+    ledger_size: Size = Field(
+        default=parse_size("100GiB"), description="beyond this its oldest days are deleted"
+    )
     app: Importable = Field(
         default=None,
         description="ASGI application that `gateway_guard.asgi:app` stands in front of",
@@ -229,6 +261,10 @@ class Settings(BaseSettings):
             (
                 self.secret_previous is not None and self.secret in {None, self.secret_previous},
                 f"{PREFIX}SECRET_PREVIOUS is what {PREFIX}SECRET was before: set both",
+            ),
+            (
+                self.ledger is not None and self.secret is None and self.state_dir is None,
+                f"{PREFIX}LEDGER needs {PREFIX}SECRET or STATE_DIR: else nothing is found in it",
             ),
             (
                 self.key_claim is not None and self.keys == "ignore",

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
+from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Slot
 from gateway_guard.signals.view import Evidence, View, ramp
 
 _FAMILY = "pacing"
+_OF_AN_HOUR = 0.11  # ten minutes' share of the fast slice at an even rate: ln 2 / 6
 _ALONE = 0.6  # what a single worker that never pauses says
+
+
+def instant_maximum(view: View) -> Evidence | None:
+    """Speak when a young key has asked from its first minutes on as fast as it ever did.
+
+    People and products begin with a few tries, and their use grows.
+    """
+    early, hour = view.reading.slow[Slot.EARLY], view.reading.fast[Slot.EXCHANGES]
+    if view.kind != SubjectKind.KEY or not view.aged or early < view.minimum:
+        return None
+    unchanged = ramp(early / max(early, hour), _OF_AN_HOUR / 3.0, _OF_AN_HOUR)
+    value = ramp(math.log2(early), 4.0, 7.0) * unchanged * view.share(Slot.SINGLE)
+    detail = f"{early:.0f} exchanges in the first ten minutes of the key, {hour:.0f} of late"
+    return Evidence("instant_maximum", _FAMILY, value, detail)
 
 
 def closed_loop(view: View) -> Evidence | None:

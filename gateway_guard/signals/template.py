@@ -6,6 +6,7 @@ import math
 
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Slot
+from gateway_guard.signals.answers import damped
 from gateway_guard.signals.view import Evidence, View, ramp
 
 _FAMILY = "template"
@@ -19,6 +20,7 @@ def skeleton_novelty(view: View) -> Evidence | None:
         return None
     constant, single = view.share(Slot.CONSTANT), view.share(Slot.SINGLE)
     value = ramp(constant, 0.15, 0.6) * ramp(distinct / counted, 0.6, 0.9) * single
+    value = damped(view, value)
     detail = f"{constant:.0%} of the text is constant over {distinct:.0f} different bodies"
     return Evidence("skeleton_novelty", _FAMILY, value, detail)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway_guard.model import SHIPPED, Population
 from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Reading, Slot
 
@@ -15,7 +16,7 @@ class View(msgspec.Struct, frozen=True, gc=False):
 
     ``sums`` is the slice in the order of ``Slot``. ``aged`` is false while the guard is too young
     to know which keys are; signals that stand on age or popularity are silent then. ``minimum`` is
-    the smallest sample that may speak.
+    the smallest sample that may speak, ``population`` what people ask.
     """
 
     kind: SubjectKind
@@ -23,6 +24,7 @@ class View(msgspec.Struct, frozen=True, gc=False):
     reading: Reading
     aged: bool
     minimum: float
+    population: Population = SHIPPED.population
 
     @property
     def exchanges(self) -> float:
@@ -41,6 +43,17 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     family: str
     value: float
     detail: str
+
+
+_LONGEST_LOG = 64.0
+
+
+def length(view: View) -> float:
+    """Return the geometric mean of the answers' lengths, in Latin-letter equivalents."""
+    answered = view.sums[Slot.ANSWERED]
+    return (
+        float(2.0 ** min(_LONGEST_LOG, view.sums[Slot.ANSWER_LOG] / answered)) if answered else 0.0
+    )
 
 
 Signal = Callable[[View], Evidence | None]
