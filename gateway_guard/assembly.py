@@ -26,9 +26,9 @@ from gateway_guard.principal import PrincipalReader
 from gateway_guard.scoring import SHIPPED as SHIPPED_WEIGHTS
 from gateway_guard.scoring import Weights, load_weights
 from gateway_guard.settings import deployment_secret, first_started_at, previous_secret
-from gateway_guard.stores import Link, is_shared, store_of
+from gateway_guard.stores import is_shared, store_of
 from gateway_guard.subjects import MINIMUM_SAMPLE
-from gateway_guard.syncing import Pulse, Syncer
+from gateway_guard.syncing import Pulse, start_syncer
 from gateway_guard.timeline import Timeline
 from gateway_guard.uploads import Uploads
 from gateway_guard.verdict import Ladder, jitter
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from gateway_guard.principal import Principal
     from gateway_guard.responses import Problem
     from gateway_guard.settings import Settings
-    from gateway_guard.stores import Store
 
 THROTTLE_SAMPLE = 12.0
 BLOCK_SAMPLE = 40.0
@@ -89,8 +88,7 @@ class Guard:
         self, settings: Settings, clock: Callable[[], float], timer: Callable[[], float]
     ) -> None:
         """Configure the parts; nothing runs before the first request."""
-        self.settings = settings
-        self.instruments = Instrumentation(timer)
+        self.settings, self.instruments = settings, Instrumentation(timer)
         self.timeline = Timeline(clock, timer)
         now, secret = self.timeline.now(), deployment_secret(settings)
         self.policy = PolicyFile(settings, now.wall)
@@ -102,18 +100,15 @@ class Guard:
             policy=lambda: self.policy.current,
             instruments=self.instruments,
         )
-        self.syncer = self._syncer(store_of(settings, clock), timer)
+        store = store_of(settings, clock)
+        self.syncer = start_syncer(self.engine.memory, store, self.timeline, self.instruments)
         self.principals = PrincipalReader(settings, secret, previous_secret(settings))
         self.digest_key = derived(secret, b"history")
         self.budget = BufferBudget(
             settings.buffer_memory, settings.buffer_unverified_share, settings.max_body
         )
-        self.uploads = Uploads(
-            self.engine,
-            self.timeline,
-            derived(secret, b"files"),
-            settings.memory // _PART_OF_FILES,
-        )
+        files_key, size_bytes = derived(secret, b"files"), settings.memory // _PART_OF_FILES
+        self.uploads = Uploads(self.engine, self.timeline, files_key, size_bytes)
         self._refused: TTLCache[bytes, int] = TTLCache(
             _NETWORKS_KEPT, _REFUSALS_KEPT_SECONDS, timer=timer
         )
@@ -126,14 +121,6 @@ class Guard:
             summarise=self.summarise,
             pulse=Pulse(self.syncer, self.instruments),
         )
-
-    def _syncer(self, store: Store, timer: Callable[[], float]) -> Syncer:
-        """Return what talks to the store, with the standings that it keeps taken over."""
-        link = Link(store, self.instruments, timer)
-        syncer = Syncer(self.engine.memory, link, self.timeline, self.instruments)
-        with self.contained():
-            syncer.begin()
-        return syncer
 
     def contained(self) -> Contained:
         """Return a context that keeps the guard's own failures from the request."""

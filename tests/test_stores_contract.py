@@ -13,7 +13,7 @@ import pytest
 
 from gateway_guard.exceptions import StoreError
 from gateway_guard.stores import STANDING, Lease, Part, Store, open_store
-from gateway_guard.stores.base import Keeping
+from gateway_guard.stores.base import GROUPS, VERSION, Keeping
 from tests import valkeys
 
 if TYPE_CHECKING:
@@ -322,6 +322,34 @@ def test_pruning_leaves_what_is_to_be_kept(place: Place) -> None:
     assert len(store.standings(10)) == 1
     assert len(store.entries("news", "", 10)) == 1
     assert instants(store, "ages", 10) == {1: 1.0}
+
+
+def test_of_a_subject_that_many_write_sums_are_read(place: Place) -> None:
+    """Those that contain all of their parts, or are young; and they are no news to anybody."""
+    store, now = place.store(), time.time()
+    parts = [part(2, slot=slot) for slot in range(20)]
+    store.write(parts)
+    version = store.versions([SUBJECT], 0)
+    versions = b"".join(slot.to_bytes(2) + VERSION.pack(0, 1, 2) for slot in range(8, 16))
+    old = Part(SUBJECT, GROUPS + 1, (0, 0, int(1000 * (now - 60))), b"\x08" + versions)
+    store.write([old])
+    assert store.versions([SUBJECT], 0) == version
+    own, others = parts[:8], parts[16:]
+    assert slots(store.read([SUBJECT], 3)) == slots([[*own, old, *others]])
+    assert slots(store.read([SUBJECT], 12)) == slots([parts])
+    store.write([part(3, slot=9)])
+    assert slots(store.read([SUBJECT], 3)) == slots([parts])
+    young = Part(SUBJECT, GROUPS + 1, (0, 0, int(1000 * (now + 60))), old.data)
+    store.write([young])
+    assert slots(store.read([SUBJECT], 3)) == slots([[*own, young, *others]])
+    store.write([part(1, slot=10, reset=5)])
+    assert slots(store.read([SUBJECT], 3)) == slots([parts])
+
+
+def slots(found: list[list[Part]]) -> list[int]:
+    """Return which slots were read of one subject."""
+    [parts] = found
+    return sorted(part.slot for part in parts)
 
 
 def test_whoever_closed_a_store_can_connect_again(place: Place) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_guard.actions import Action
+from gateway_guard.stores.groups import is_group
 from gateway_guard.stores.memory import MemoryStore
 from gateway_guard.stores.parts import from_part, to_part
 from tests.driving import DAY, Caller
@@ -166,6 +167,35 @@ def test_a_writer_from_the_future_takes_nothing_from_others(fleet: Fleet) -> Non
     store.close()
     fleet.ask(ALICE, islice(plays, 2), seconds=31)
     assert one.counted(ALICE) == pytest.approx(26, abs=1.1)
+
+
+def test_what_twenty_workers_counted_is_read_in_sums() -> None:
+    """Each reads a few records instead of nineteen parts, and they say the same."""
+    fleet = Fleet(None)
+    shared = Shared(2**24, lambda: fleet.at, KEEPING)
+    fleet.workers = [Worker(shared, memory="64KiB") for _ in range(20)]
+    fleet.sync(2)
+    plays = INNOCENTS["chat"](Random(1))
+    for item in islice(plays, 100):
+        worker = fleet.workers[int(fleet.at) % 20]
+        worker.ask(ALICE, item)
+        fleet.wait(1)
+        fleet.sync(1)
+    fleet.wait(31)
+    fleet.sync(2)
+    asked = [worker.ask(ALICE, next(plays)) for worker in fleet.workers]
+    fleet.wait(31)
+    fleet.sync(3)
+    read = shared.read([ALICE.principal.key], 0)[0]
+    assert len(read) < 20
+    assert any(is_group(part.slot) for part in read)
+    counted = [worker.counted(ALICE) for worker in fleet.workers]
+    assert counted == pytest.approx([100 + len(asked)] * 20, abs=20)
+    for _ in range(2):
+        fleet.wait(2)
+        fleet.workers[0].ask(ALICE, next(plays))
+        fleet.sync(1)
+    assert fleet.workers[0].counted(ALICE) == pytest.approx(122, abs=0.5)
 
 
 # --- any interleaving ----------------------------------------------------------------------------

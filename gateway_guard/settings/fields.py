@@ -53,6 +53,14 @@ KEY_SOURCE_PRESETS: Final = {
     "gemini": ("x-goog-api-key", "?key", "authorization"),
 }
 
+STORE_MEANING: Final = (
+    "where profiles, verdicts and ages are kept and shared: `memory://`, `sqlite:///path`, "
+    "`valkey://` or `redis://`; a file in the state directory if there is one, else memory"
+)
+NAMESPACE_MEANING: Final = (
+    "deployments with different names share a store and know nothing of each other"
+)
+RETENTION: Final = "how long a store keeps what is known of a subject that comes no more"
 _TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _KEY_SOURCE: Final = re.compile(r"\?[A-Za-z0-9_.~-]+|" + _TOKEN.pattern)
 _IMPORTABLE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")

@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway_guard.settings.environment import PREFIX, Environment
 from gateway_guard.settings.fields import (
     KEY_SOURCE_PRESETS,
+    NAMESPACE_MEANING,
+    RETENTION,
+    STORE_MEANING,
     ClaimName,
     Contact,
     Count,
@@ -73,20 +76,9 @@ class Settings(BaseSettings):
     state_dir: Path | None = Field(
         default=None, description="directory for what must survive a restart"
     )
-    store: StoreUrl = Field(
-        default=None,
-        description="where profiles, verdicts and ages are kept and shared: `memory://`, "
-        "`sqlite:///path`, `valkey://` or `redis://`; a file in the state directory if there is "
-        "one, else memory",
-    )
-    namespace: Namespace = Field(
-        default="default",
-        description="deployments with different names share a store and know nothing of each other",
-    )
-    retention: PositiveDuration = Field(
-        default=parse_duration("90d"),
-        description="how long a store keeps what is known of a subject that comes no more",
-    )
+    store: StoreUrl = Field(default=None, description=STORE_MEANING)
+    namespace: Namespace = Field(default="default", description=NAMESPACE_MEANING)
+    retention: PositiveDuration = Field(default=parse_duration("90d"), description=RETENTION)
     policy: Path | None = Field(
         default=None, description="TOML file with entitlements, names and terms"
     )

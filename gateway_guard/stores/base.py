@@ -27,6 +27,9 @@ STARTS = "starts"
 STANDING = 0xFFFF
 """The slot under which a subject's standing is kept, whoever wrote it; no writer leases it."""
 
+GROUPS = 0xF000
+"""Slots from here on hold sums of other slots' parts; no writer leases them."""
+
 SCHEMA = 1
 """What the layout of a store is called; a store of a later one is left alone."""
 
@@ -116,11 +119,17 @@ class Store(Protocol):
         """Keep each part that is newer than the one in its slot."""
 
     def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
-        """Return a number for each subject that changes whenever a part does but a slot's own."""
+        """Return a number for each subject that changes with every part but a slot's own.
+
+        Sums are no parts.
+        """
         ...
 
-    def read(self, subjects: Sequence[bytes]) -> list[list[Part]]:
-        """Return the parts of each subject, its standing among them."""
+    def read(self, subjects: Sequence[bytes], slot: int = 0) -> list[list[Part]]:
+        """Return what the writer of a slot has to read of each subject, its standing among it.
+
+        Of a subject that many write these are sums, where there are any (see ``groups``).
+        """
         ...
 
     def standings(self, most: int) -> list[Part]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway_guard.stores import groups
 from gateway_guard.stores.base import STANDING, STARTS, Entry, Instants, Keeping, Lease, Part
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class MemoryStore:
             if before is None or before.version < part.version:
                 self._held += len(part.data) + (-len(before.data) if before else _OVERHEAD)
                 kept.parts[part.slot] = part
-                kept.changes[part.slot] += 1
+                kept.changes[part.slot] += not groups.is_group(part.slot)
                 kept.written_at = now
             self._subjects.move_to_end(part.subject)
         while self._held > self._size_bytes and self._subjects:
@@ -92,12 +93,13 @@ class MemoryStore:
         found = [self._subjects.get(subject, _NOTHING).changes for subject in subjects]
         return [changes.total() - changes[slot] for changes in found]
 
-    def read(self, subjects: Sequence[bytes]) -> list[list[Part]]:
-        """Return the parts of each subject."""
+    def read(self, subjects: Sequence[bytes], slot: int = 0) -> list[list[Part]]:
+        """Return what is to be read of each subject."""
         for subject in subjects:
             if subject in self._subjects:
                 self._subjects.move_to_end(subject)
-        return [[*self._subjects.get(subject, _NOTHING).parts.values()] for subject in subjects]
+        kept = [self._subjects.get(subject, _NOTHING).parts.values() for subject in subjects]
+        return [groups.chosen(parts, slot, self._clock()) for parts in kept]
 
     def standings(self, most: int) -> list[Part]:
         """Return the standings that have not ended."""

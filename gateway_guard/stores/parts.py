@@ -2,7 +2,8 @@
 
 A row is mostly zeroes: a subject that came once has written to a dozen sums, a handful of registers
 and a few dozen counters. A part holds what is not zero, each array in whichever of four ways is the
-shortest, so that one exchange takes less than 256 bytes and a busy subject less than 2 KiB.
+shortest, deflated, so that one exchange takes less than 256 bytes and a busy subject less than
+2 KiB.
 
 ``updated_at`` stands in a part as wall-clock seconds of the store; whoever writes and reads it
 moves it, because a row counts in its process's own monotonic time.
@@ -11,6 +12,7 @@ moves it, because a row counts in its process's own monotonic time.
 from __future__ import annotations
 
 import struct
+import zlib
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +25,11 @@ from gateway_guard.stores.base import Part
 if TYPE_CHECKING:
     from gateway_guard.profile import RowArray
 
-LAYOUT = 1
-"""The first byte of a part; one of another layout is nobody's."""
+LAYOUT = profile.LAYOUT_VERSION
+"""The first byte of a part; one of another layout of rows is nobody's."""
 
-_HEAD = struct.Struct("<BBddfii")
+_RAW = -15  # deflate (RFC 1951) without a header
+_HEAD = struct.Struct("<Bddfii")
 _INSTANT = struct.Struct("<d")
 _STANDING = struct.Struct("<BHdd")
 _SAME, _STOOD, _ONCE = 1, 2, 4
@@ -100,7 +103,7 @@ def encode(row: RowArray, updated_at: float) -> bytes:
     flags = _SAME * same | _STOOD * stood | _ONCE * (first == last)
     panes = row["panes"][0].tolist()
     pieces = [
-        _HEAD.pack(LAYOUT, flags, first, updated_at, float(row["shingled"][0]), *panes),
+        _HEAD.pack(flags, first, updated_at, float(row["shingled"][0]), *panes),
         b"" if first == last else _INSTANT.pack(last),
         np.packbits(used).tobytes(),
         fast[used].astype("<f4").tobytes(),
@@ -112,22 +115,42 @@ def encode(row: RowArray, updated_at: float) -> bytes:
     if stood:
         names = ("action", "offences", "until_at", "paced_at")
         pieces.append(_STANDING.pack(*(row[name][0].item() for name in names)))
-    return b"".join(pieces)
+    return bytes((LAYOUT,)) + _deflated(b"".join(pieces))
 
 
 def decode(data: bytes) -> RowArray | None:
     """Return the row in ``data``, shape (1,) and without its names, ``None`` where it is none."""
-    try:
-        return _decoded(_Reader(data))
-    except (ValueError, IndexError, struct.error):
+    if data[:1] != bytes((LAYOUT,)):
         return None
+    try:
+        return _decoded(_Reader(_inflated(data[1:])))
+    except (ValueError, IndexError, struct.error, zlib.error):
+        return None
+
+
+def _deflated(data: bytes) -> bytes:
+    """Return bytes without a header; most sums of a few exchanges are the same few numbers."""
+    compressor = zlib.compressobj(wbits=_RAW)
+    return compressor.compress(data) + compressor.flush()
+
+
+def _inflated(data: bytes) -> bytes:
+    """Return what was deflated, all of it, and no more than a row can hold.
+
+    Raises:
+        ValueError: it was cut, continued or is something else.
+
+    """
+    inflater = zlib.decompressobj(wbits=_RAW)
+    inflated = inflater.decompress(data, profile.ROW.itemsize)
+    if not inflater.eof or inflater.unused_data:
+        raise ValueError(len(data))
+    return inflated
 
 
 def _decoded(reader: _Reader) -> RowArray:
     row = profile.empty()
-    layout, flags, first, updated, shingled, older, newer = reader.unpack(_HEAD)
-    if layout != LAYOUT:
-        raise ValueError(layout)
+    flags, first, updated, shingled, older, newer = reader.unpack(_HEAD)
     row["first_seen_at"] = row["last_seen_at"] = first
     if not flags & _ONCE:
         [row["last_seen_at"]] = reader.unpack(_INSTANT)
@@ -147,7 +170,7 @@ def _decoded(reader: _Reader) -> RowArray:
             row[name] = value
     instants = (first, updated, shingled, *row["last_seen_at"].tolist())
     if not reader.over or not np.isfinite(row["linear"]).all() or not np.isfinite(instants).all():
-        raise ValueError(layout)
+        raise ValueError(flags)
     return row
 
 
@@ -195,17 +218,18 @@ def _unpacked(reader: _Reader, size: int) -> npt.NDArray[Any]:
 
 
 def _packed_counts(counts: npt.NDArray[np.uint32]) -> bytes:
-    """Return a byte that says which counts are not zero and how wide they are, and those."""
+    """Return bytes that say how wide counts are and which are not zero, and those."""
     places = counts != 0
     wide = bool(counts.max() > _BYTE)
-    head = bytes((wide, np.packbits(places)[0]))
+    head = bytes((wide,)) + np.packbits(places).tobytes()
     told: bytes = counts[places].astype("<u4" if wide else "<u1").tobytes()
     return head + told
 
 
 def _unpacked_counts(reader: _Reader) -> npt.NDArray[np.uint32]:
-    wide, marks = reader.take(2)
+    wide = reader.take(1)[0]
+    marks = np.frombuffer(reader.take((_COUNTED + 7) // 8), np.uint8)
     counts = np.zeros(_COUNTED, np.uint32)
-    places = np.flatnonzero(np.unpackbits(np.array([marks], np.uint8)))
+    places = np.flatnonzero(np.unpackbits(marks)[:_COUNTED])
     counts[places] = reader.array(len(places), "<u4" if wide else "<u1")
     return counts

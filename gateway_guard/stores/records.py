@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 
-from gateway_guard.exceptions import StoreError
 from gateway_guard.stores.base import STANDING, VERSION, Part
 
 _INSTANT = struct.Struct(">d")
@@ -21,10 +20,56 @@ if old then
   if a > x or (a == x and (b > y or (b == y and c >= z))) then return 0 end
 end
 redis.call('HSET', KEYS[1], ARGV[1], new)
-redis.call('HINCRBY', KEYS[1], 'changes', 1)
-redis.call('HINCRBY', KEYS[1], 'own' .. ARGV[1], 1)
+local slot = tonumber(ARGV[1])
+if slot < 61440 or slot == 65535 then
+  redis.call('HINCRBY', KEYS[1], 'changes', 1)
+  redis.call('HINCRBY', KEYS[1], 'own' .. ARGV[1], 1)
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
+"""
+READ = """
+local time, own = redis.call('TIME'), math.floor(ARGV[1] / 8)
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local fields, records, members, found = redis.call('HGETALL', KEYS[1]), {}, {}, {}
+for at = 1, #fields, 2 do
+  local slot, value = tonumber(fields[at]), fields[at + 1]
+  if #value < 16 then slot = nil end
+  if slot and slot >= 61440 and slot < 65535 then
+    records[slot - 61440] = value
+  elseif slot and (slot == 65535 or math.floor(slot / 8) == own) then
+    found[#found + 1], found[#found + 2] = slot, value
+  elseif slot then
+    local group = math.floor(slot / 8)
+    members[group] = members[group] or {}
+    members[group][slot] = value
+  end
+end
+for group, parts in pairs(members) do
+  local record, whole, pardoned = records[group], false, false
+  if record and #record > 16 then
+    local reset, _, made = struct.unpack('>I4I4I8', record)
+    local contained = {}
+    for at = 0, string.byte(record, 17) - 1 do
+      local entry = string.sub(record, 18 + 18 * at, 35 + 18 * at)
+      contained[struct.unpack('>I2', entry)] = string.sub(entry, 3)
+    end
+    whole = true
+    for slot, value in pairs(parts) do
+      whole = whole and contained[slot] == string.sub(value, 1, 16)
+      pardoned = pardoned or struct.unpack('>I4', value) > reset
+    end
+    whole = not pardoned and (whole or now - made < 1000)
+  end
+  if whole then
+    found[#found + 1], found[#found + 2] = 61440 + group, record
+  else
+    for slot, value in pairs(parts) do
+      found[#found + 1], found[#found + 2] = slot, value
+    end
+  end
+end
+return found
 """
 LEASE = """
 local time = redis.call('TIME')
@@ -57,20 +102,12 @@ def packed(part: Part) -> bytes:
     return VERSION.pack(*part.version) + until_at + part.data
 
 
-def unpacked(subject: bytes, field: bytes, value: bytes) -> Part:
-    """Return the part that is kept in a field.
-
-    Raises:
-        StoreError: there is none.
-
-    """
-    try:
-        slot, (reset, epoch, sequence) = int(field), VERSION.unpack_from(value)
-        data, until_at = value[VERSION.size :], 0.0
-        if slot == STANDING:
-            [until_at], data = _INSTANT.unpack_from(data), data[_INSTANT.size :]
-    except (ValueError, struct.error):
-        message = "what the server keeps is no part"
-        hint = "something else has written to its keys: set GATEWAY_GUARD_NAMESPACE to another name"
-        raise StoreError(message, hint=hint, kind="damaged") from None
+def unpacked(subject: bytes, slot: int, value: bytes) -> Part | None:
+    """Return the part that is kept in a slot's field, ``None`` where something else is."""
+    if len(value) < VERSION.size + (_INSTANT.size if slot == STANDING else 0):
+        return None
+    reset, epoch, sequence = VERSION.unpack_from(value)
+    data, until_at = value[VERSION.size :], 0.0
+    if slot == STANDING:
+        [until_at], data = _INSTANT.unpack_from(data), data[_INSTANT.size :]
     return Part(subject, slot, (reset, epoch, sequence), data, until_at)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gateway_guard.exceptions import StoreError
-from gateway_guard.stores import tables
+from gateway_guard.stores import groups, tables
 from gateway_guard.stores.base import (
+    GROUPS,
     SCHEMA,
     STANDING,
     STARTS,
@@ -72,7 +73,7 @@ class SqliteStore:
         """Take over the first slot that nobody holds."""
         with self._writing() as run:
             now = self._clock()
-            found = run(tables.TAKE, (self._ns, now, STANDING)).fetchone()
+            found = run(tables.TAKE, (self._ns, now, GROUPS)).fetchone()
             if found is None:
                 found = run(tables.FREE, (self._ns, self._ns)).fetchone()[0], int(now) - 1
             lease = Lease(found[0], found[1] + 1)
@@ -105,7 +106,7 @@ class SqliteStore:
             for part in parts:
                 version = VERSION.pack(*part.version)
                 row = (self._ns, part.subject, part.slot, version, part.data, part.until_at)
-                run(tables.WRITE, (*row, now, change))
+                run(tables.WRITE, (*row, now, 0 if groups.is_group(part.slot) else change))
 
     def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return the number of the last write of each subject."""
@@ -116,15 +117,15 @@ class SqliteStore:
         found = dict(self._rows_of(what, subjects, slot))
         return [found.get(subject, 0) for subject in subjects]
 
-    def read(self, subjects: Sequence[bytes]) -> list[list[Part]]:
-        """Return the parts of each subject."""
+    def read(self, subjects: Sequence[bytes], slot: int = 0) -> list[list[Part]]:
+        """Return what is to be read of each subject."""
         what = (
             "SELECT subject, slot, version, data, until FROM parts WHERE ns = ? AND subject IN ({})"
         )
         found: dict[bytes, list[Part]] = {subject: [] for subject in subjects}
         for row in self._rows_of(what, subjects):
             found[row[0]].append(_part(row))
-        return [found[subject] for subject in subjects]
+        return [groups.chosen(found[subject], slot, self._clock()) for subject in subjects]
 
     def standings(self, most: int) -> list[Part]:
         """Return the standings that have not ended."""

@@ -18,8 +18,8 @@ from valkey.retry import Retry
 from valkey.sentinel import Sentinel
 
 from gateway_guard.exceptions import StoreError
-from gateway_guard.stores.base import SCHEMA, STANDING, Entry, Instants, Lease, Part
-from gateway_guard.stores.records import LEASE, RENEW, WRITE, packed, unpacked
+from gateway_guard.stores.base import GROUPS, SCHEMA, STANDING, Entry, Instants, Lease, Part
+from gateway_guard.stores.records import LEASE, READ, RENEW, WRITE, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ class ValkeyStore:
         with _telling():
             client: Commands = _client_of(self._address)
             self._client = client
-            scripts = {text: client.script_load(text) for text in (WRITE, LEASE, RENEW)}
+            scripts = {text: client.script_load(text) for text in (WRITE, READ, LEASE, RENEW)}
             self._scripts = {text: _first(answer) for text, answer in scripts.items()}
             key = self._begin + b"schema"
             client.set(key, SCHEMA, nx=True)
@@ -73,7 +73,7 @@ class ValkeyStore:
 
     def lease(self, seconds: float) -> Lease:
         """Take over the first slot that nobody holds."""
-        found = self._run(LEASE, self._begin + b"writers", int(1000 * seconds), STANDING)
+        found = self._run(LEASE, self._begin + b"writers", int(1000 * seconds), GROUPS)
         slot, epoch = cast("list[int]", found)
         return Lease(int(slot), int(epoch))
 
@@ -112,16 +112,14 @@ class ValkeyStore:
             found = pipeline.execute()
         return [int(changes or 0) - int(own or 0) for changes, own in found]
 
-    def read(self, subjects: Sequence[bytes]) -> list[list[Part]]:
-        """Return the parts of each subject."""
+    def read(self, subjects: Sequence[bytes], slot: int = 0) -> list[list[Part]]:
+        """Return what is to be read of each subject."""
         with self._pipeline() as pipeline:
             for subject in subjects:
-                pipeline.hgetall(self._part_key(subject))
+                arguments = (self._scripts[READ], 1, self._part_key(subject), slot)
+                pipeline.execute_command("EVALSHA", *arguments)
             found = pipeline.execute()
-        return [
-            [unpacked(subject, field, value) for field, value in fields.items() if field.isdigit()]
-            for subject, fields in zip(subjects, found, strict=True)
-        ]
+        return [_parts(subject, fields) for subject, fields in zip(subjects, found, strict=True)]
 
     def standings(self, most: int) -> list[Part]:
         """Return the standings that have not ended."""
@@ -133,9 +131,9 @@ class ValkeyStore:
                 pipeline.hget(self._part_key(subject), STANDING)
             found = pipeline.execute()
         kept = zip(subjects, found, strict=True)
-        parts = [unpacked(subject, b"%d" % STANDING, value) for subject, value in kept if value]
+        parts = [unpacked(subject, STANDING, value) for subject, value in kept if value]
         # What came too late to be kept may have moved the index, never the part.
-        lasting = [part for part in parts if part.until_at > now]
+        lasting = [part for part in parts if part is not None and part.until_at > now]
         return sorted(lasting, key=lambda part: -part.until_at)
 
     def append(self, log: str, data: bytes) -> None:
@@ -270,6 +268,13 @@ def _client_of(address: Address) -> Valkey | ValkeyCluster:
         return primary
     [(host, port)] = address.places
     return Valkey(host=host, port=port, **options)
+
+
+def _parts(subject: bytes, found: Sequence[Any]) -> list[Part]:
+    """Return parts from their slots and values, which take turns; what is none is left out."""
+    pairs = zip(found[::2], found[1::2], strict=True)
+    parts = [unpacked(subject, int(slot), value) for slot, value in pairs]
+    return [part for part in parts if part is not None]
 
 
 def _first(answer: Answer) -> Answer:

@@ -1,6 +1,6 @@
 """What this process and a store tell each other, beside the requests."""
 
 from gateway_guard.syncing.pulse import Pulse
-from gateway_guard.syncing.syncer import Syncer
+from gateway_guard.syncing.syncer import Syncer, start_syncer
 
-__all__ = ["Pulse", "Syncer"]
+__all__ = ["Pulse", "Syncer", "start_syncer"]

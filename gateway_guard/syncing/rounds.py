@@ -10,6 +10,7 @@ import numpy as np
 from gateway_guard import foreign
 from gateway_guard.profile import RowArray
 from gateway_guard.stores.base import STANDING, STARTS, Entry, Instants, Lease, Part
+from gateway_guard.stores.groups import is_group, is_young, records_of, summed
 from gateway_guard.stores.parts import from_part, to_part
 from gateway_guard.syncing.news import AGES, HISTORY, NEWS, USES
 
@@ -31,6 +32,7 @@ MOST_READ = 64
 """Subjects that are read in a round."""
 
 MOST_STANDINGS = 10_000
+_ASK_AGAIN = -1  # no subject is at this version
 
 
 class Batch(msgspec.Struct):
@@ -194,8 +196,10 @@ class Conversation:
         changed = [(id_, now) for (id_, seen), now in asked if now != seen]
         subjects += [id_ for id_, _ in changed][: MOST_READ - len(subjects)]
         versions = [*versions[: len(batch.wanted[:MOST_READ])], *(now for _, now in changed)]
-        kept = store.read(subjects) if subjects else []
+        kept = store.read(subjects, lease.slot) if subjects else []
         store_at = self._now().wall + self._offset_seconds
+        # Whoever comes next need not read all the parts.
+        store.write([each for parts in kept for each in records_of(parts, lease.slot, store_at)])
         return [
             found(subject, version, parts, lease.slot, store_at)
             for subject, version, parts in zip(subjects, versions, kept, strict=False)
@@ -208,12 +212,14 @@ def found(subject: bytes, version: int, parts: list[Part], slot: int, store_at: 
     What claims to be of the future is of ``store_at``: beside it all else would have decayed.
     """
     standing, base, others, reset = None, None, [], 0
+    if any(is_young(part, store_at) for part in parts):
+        version = _ASK_AGAIN
     for part in parts:
         reset = max(reset, part.version[0])
         if part.slot == STANDING:
             standing = part
             continue
-        row = from_part(part)
+        row = summed(part) if is_group(part.slot) else from_part(part)
         if row is None:
             continue
         row["updated_at"] = np.minimum(row["updated_at"], store_at)

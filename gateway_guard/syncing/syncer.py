@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from gateway_guard import profile
+from gateway_guard.instrumentation import Contained
 from gateway_guard.principal import SubjectKind
 from gateway_guard.stores.base import STANDING
+from gateway_guard.stores.link import Link
 from gateway_guard.subjects import hash_of
 from gateway_guard.syncing import news
 from gateway_guard.syncing.clocks import Shift
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.stores.base import Entry, Lease, Part, Store
-    from gateway_guard.stores.link import Link
     from gateway_guard.syncing.rounds import Found, Heard
     from gateway_guard.timeline import Instant, Timeline
 
@@ -273,3 +274,14 @@ class Syncer:
 
 def _standings(store: Store) -> tuple[float, list[Part]]:
     return store.now(), store.standings(MOST_STANDINGS)
+
+
+def start_syncer(
+    memory: Memory, store: Store, timeline: Timeline, instruments: Instrumentation
+) -> Syncer:
+    """Return what talks to a store, with the standings that it keeps taken over."""
+    link = Link(store, instruments, lambda: timeline.now().steady)
+    syncer = Syncer(memory, link, timeline, instruments)
+    with Contained(instruments):
+        syncer.begin()
+    return syncer
