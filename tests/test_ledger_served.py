@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,8 @@ from pydantic import SecretStr
 
 from gateway_guard import GuardMiddleware, Settings
 from gateway_guard.exceptions import ConfigurationError
-from gateway_guard.ledger import arrow
+from gateway_guard.instrumentation import Instrumentation
+from gateway_guard.ledger import arrow, maintenance, writer
 from gateway_guard.ledger.fingerprints import Winnower
 from gateway_guard.ledger.heads import read_heads
 from gateway_guard.ledger.merkle import root_of
@@ -20,6 +22,7 @@ from gateway_guard.ledger.segments import segments_of
 from gateway_guard.memory import derived
 from gateway_guard.settings import deployment_secret
 from tests.callers import CHAT, DEFAULTS, MESSAGES, ask, asking, counted, guarded, scope_of
+from tests.ledgers import DAY, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,6 +211,26 @@ async def test_what_is_too_much_to_wait_is_dropped_and_counted(tmp_path: Path) -
     assert wire.status == 200
     assert counted(guard, "ledger") == {"taken": 1, "dropped": 1}
     assert [row.part for row, _ in rows_of(tmp_path)] == ["answer"]
+
+
+def test_the_writer_writes_and_keeps_house_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its time has come, or a segment is full, without being told to."""
+    kept_house = threading.Event()
+    monkeypatch.setattr(writer, "_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(writer, "_MOST_UNWRITTEN", 2)
+    monkeypatch.setattr(writer, "maintain", lambda *_: kept_house.set())
+    instruments = Instrumentation()
+    options = writer.Options(24, 4096, 1 << 20, 0.001, maintenance.Limits(DAY, 1 << 30))
+    written = writer.LedgerWriter(tmp_path, b"k" * 32, options, instruments)
+    for number in range(40):
+        written.offer(served(f"{SAID} {number}", "ann"))
+    assert kept_house.wait(10)
+    written.close()
+    written.close()
+    assert instruments.gauges["ledger_written"] == 40
+    assert len(list(rows_of(tmp_path))) == 40
 
 
 async def test_a_directory_that_cannot_be_written_loses_the_ledger_and_nothing_else(

@@ -7,7 +7,7 @@ import resource
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from gateway_guard.bench.children import child
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 KEY: Final = b"k" * 32
 _KIBIBYTE: Final = 1024
 _PART: Final = 1 / 8
+
+
+class Spent(NamedTuple):
+    """What an attribution took: time, all threads' time, bytes at most.
+
+    The last is how many fingerprints of the ledger were read in a second.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    rss: int
+    scanned_per_second: float
 
 
 class LedgerEffort(NamedTuple):
@@ -98,8 +110,8 @@ def _attributed(directory: Path, scene: Scene, trials: Trials, size: Size) -> At
     suspect = directory / "suspect.jsonl"
     texts = scene.taken + trials.fresh(size.samples - len(scene.taken))
     suspect.write_text("\n".join(json.dumps({"output": text}) for text in texts), encoding="utf-8")
-    found, seconds, rss, scan = _heard(suspect, directory / "ledger", 1.0)
-    partly, part_seconds, _, _ = _heard(suspect, directory / "ledger", _PART)
+    found, spent = _heard(suspect, directory / "ledger", 1.0)
+    partly, part_spent = _heard(suspect, directory / "ledger", _PART)
     named = {party.key: party for party in found.keys if party.named}
     right = [named[thief] for thief in scene.thieves if thief in named]
     return Attributed(
@@ -110,25 +122,23 @@ def _attributed(directory: Path, scene: Scene, trials: Trials, size: Size) -> At
         named=len(right),
         others=len(named) - len(right),
         worst_log10_p=max([party.log10_p for party in right], default=0.0),
-        seconds=seconds,
-        rss=rss,
-        scanned_per_second=scan,
+        seconds=spent.seconds,
+        cpu_seconds=spent.cpu_seconds,
+        rss=spent.rss,
+        scanned_per_second=spent.scanned_per_second,
         part=_PART,
-        part_seconds=part_seconds,
+        part_seconds=part_spent.seconds,
         part_named=sum(party.named for party in partly.keys if party.key in scene.thieves),
     )
 
 
-def _heard(suspect: Path, ledger: Path, part: float) -> tuple[Report, float, int, float]:
+def _heard(suspect: Path, ledger: Path, part: float) -> tuple[Report, Spent]:
     with child(say_attributed, str(suspect), str(ledger), part) as process:
-        return cast("tuple[Report, float, int, float]", process.heard())
+        return cast("tuple[Report, Spent]", process.heard())
 
 
 def say_attributed(say: Say, suspect: str, directory: str, part: float) -> None:
-    """Attribute in this process; say the report, how long it took, how large it got.
-
-    The last thing is how many fingerprints were read in a second while they were looked for.
-    """
+    """Attribute in this process; say the report, and what it took."""
     told: list[float] = []
 
     def tell(what: str, share: float) -> None:
@@ -136,12 +146,12 @@ def say_attributed(say: Say, suspect: str, directory: str, part: float) -> None:
         if what == LOOKING:
             told.append(perf_counter())
 
-    begun = perf_counter()
+    begun, worked = perf_counter(), process_time()
     [read] = read_suspects([Path(suspect)], None)
     limits = LIMITS._replace(part=part)
     gathered = gather(opened(Path(directory), [KEY]), read.texts, limits, tell)
     scan = gathered.fingerprints / (told[-1] - told[0])
     found = report(gathered, score_all(gathered))
-    seconds = perf_counter() - begun
+    seconds, worked = perf_counter() - begun, process_time() - worked
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBIBYTE
-    say((found, seconds, rss, scan))
+    say((found, Spent(seconds, worked, rss, scan)))

@@ -93,6 +93,7 @@ class Attributed(msgspec.Struct, frozen=True):
     others: int
     worst_log10_p: float
     seconds: float
+    cpu_seconds: float
     rss: int
     scanned_per_second: float
     part: float
@@ -134,6 +135,7 @@ def _attribution(part: Ledger) -> list[tuple[str, str, str]]:
     found = part.attribution
     return [
         (f"attribution among {found.answers:,} answers", f"{found.seconds:.1f} s", "60 s"),
+        ("  processor time", f"{found.cpu_seconds:.1f} s", ""),
         ("  fingerprints read a second", f"{found.scanned_per_second:,.0f}", ""),
         (
             f"  keys named by {found.part:.1%} of the fingerprints",

@@ -87,7 +87,7 @@ class Matches(NamedTuple):
 def holders(hits: Hits, unit: str) -> Holders:
     """Return which units of a kind have which of the fingerprints that were found."""
     codes = hits.units[unit].take(hits.rows)
-    order = np.lexsort((hits.rows, codes, hits.fingerprints))
+    order = _by_unit(hits.fingerprints, codes)
     prints, codes, answers = hits.fingerprints[order], codes[order], hits.rows[order]
     new = np.ones(len(prints), np.bool_)
     new[1:] = (prints[1:] != prints[:-1]) | (codes[1:] != codes[:-1])
@@ -101,6 +101,16 @@ def holders(hits: Hits, unit: str) -> Holders:
         pair_units=owners,
         first_answers=firsts,
     )
+
+
+def _by_unit(prints: Integers, codes: Integers) -> Integers:
+    """Return the order by fingerprint and unit of what is ordered by fingerprint already."""
+    if not len(prints):
+        return prints
+    ranks = np.cumsum(np.append(False, prints[1:] != prints[:-1]))
+    least, most = int(codes.min()), int(codes.max())
+    order: Integers = np.argsort(ranks * (most - least + 1) + (codes - least), kind="stable")
+    return order
 
 
 def telling(samples: Samples, common: Integers) -> Integers:

@@ -15,7 +15,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway_guard.ledger import arrow
-from gateway_guard.ledger.files import make_directory, put, sync_directory
+from gateway_guard.ledger.files import make_directory, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,13 +101,6 @@ def leftovers(directory: Path) -> list[Segment]:
 def drafts(directory: Path) -> list[Path]:
     """Return the files that were never finished, or are being written."""
     return sorted((directory / _DRAFTS).glob("*"))
-
-
-def sync(directory: Path) -> None:
-    """Have what was deleted stay so after a crash."""
-    for table in (ANSWERS, FINGERPRINTS):
-        for place in (directory / table).glob("scheme=*/day=*"):
-            sync_directory(place)
 
 
 def _named(directory: Path, table: str) -> list[Segment]:
