@@ -148,10 +148,10 @@ def test_when_all_are_refused_the_oldest_goes() -> None:
     """There is nothing better to do."""
     standings = Standings(20)
     for number in range(60):
-        standings.keep(b"%d" % number, standing(Action.THROTTLE))
+        standings.keep(b"key-%d" % number, standing(Action.THROTTLE))
     assert len(standings) == 20
-    assert standings.get(b"59") is not None
-    assert standings.get(b"0") is None
+    assert standings.get(b"key-59") is not None
+    assert standings.get(b"key-0") is None
 
 
 def test_a_standing_that_says_nothing_is_forgotten() -> None:

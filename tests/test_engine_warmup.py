@@ -38,7 +38,7 @@ def test_templates_impose_when_it_has_ended() -> None:
     """The same campaign a week later."""
     driver = warming()
     driver.wait(7 * DAY)
-    assert Action.BLOCK in campaign(driver)
+    assert campaign(driver).count(Action.THROTTLE) > 300
 
 
 def test_what_was_learned_in_the_warm_up_counts_after_it() -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 KEY = b"sk-harvester-0451"
 TEMPLATE = (
-    "You are an expert teacher. Think step by step and write out your full reasoning before the "
-    "final answer to the following problem, so that a student model can learn from it. Problem: "
+    "You are an expert teacher. You are asked to come up with a set of 20 diverse task "
+    "instructions with their solutions, so that a student model can learn from it. Topics: "
 )
 WORDS = ["zinnober", "quitte", "falter", "morgen", "treppe", "wolke", "birne", "distel", "kiesel"]
 SECRETS = [KEY.decode(), "expert teacher", "student model", "the answer of the model", *WORDS]

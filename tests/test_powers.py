@@ -71,6 +71,7 @@ def test_the_table_of_powers() -> None:
         SubjectKind.NETWORK: Action.WATCH,
         SubjectKind.CLIENT: Action.WATCH,
         SubjectKind.ORGANISATION: Action.THROTTLE,
+        SubjectKind.CORPUS: Action.BLOCK,
     }
 
 

@@ -10,7 +10,7 @@ MOST_NODES = 50_000
 MOST_DEPTH = 32
 MOST_STRING_DEPTH = 256
 MOST_TOKEN_NUMBERS = 2**18
-OBJECT_COST = 4
+OBJECT_COST = 3
 """To look what an object is takes as long as several values do."""
 
 

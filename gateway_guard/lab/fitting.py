@@ -145,7 +145,7 @@ class Fitter:
             likelihood = np.logaddexp(0.0, logits) - labelled.harvest * logits
             off = (weights - mean) / mean
             value = labelled.weight @ likelihood + _STRENGTH / 2.0 * (off @ off)
-            wrong = labelled.weight * (1.0 / (1.0 + np.exp(-logits)) - labelled.harvest)
+            wrong = labelled.weight * (0.5 * (1.0 + np.tanh(0.5 * logits)) - labelled.harvest)
             gradient = wrong @ labelled.evidence + wrong.sum() * slope + _STRENGTH * off / mean
             return float(value), gradient
 
