@@ -130,7 +130,7 @@ def test_the_fullest_part_is_smaller_than_its_row() -> None:
     row["shingles"], row["registers"], row["counts"] = 65535, 54, 2**32 - 1
     row["first_seen_at"], row["action"] = NOON, 4
     row["shingles"] = np.random.default_rng(1).integers(0, 65535, row["shingles"].shape)
-    assert 0.4 < len(encode(row, NOON)) / profile.ROW.itemsize < 0.8
+    assert 0.3 < len(encode(row, NOON)) / profile.ROW.itemsize < 0.8
 
 
 # --- many writers, one store ---------------------------------------------------------------------
