@@ -374,7 +374,7 @@ def test_whoever_is_there_all_the_time_keeps_its_row() -> None:
             driver.flush()
     subject = driver.subject(ALICE)
     assert subject is not None
-    assert exchanges(driver, subject) == 150
+    assert exchanges(driver, subject) == pytest.approx(150, abs=4)  # lots are drawn from 128 on
 
 
 def test_counts_of_a_batch_never_land_in_a_row_that_changed_hands() -> None:
