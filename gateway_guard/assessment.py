@@ -43,8 +43,8 @@ class Assessment(msgspec.Struct, frozen=True):
     ) -> Standing:
         """Score a subject and move its standing; return the standing it has now.
 
-        While the guard is warming, a throttle is the most severe action; until it is ``aged``,
-        nothing speaks that depends on age.
+        While the guard is warming, a throttle is the most severe action, and needs two families of
+        evidence; until it is ``aged``, nothing speaks that depends on age.
         """
         standing = memory.standings.get(subject.id) or Standing()
         if standing.probation:
@@ -57,7 +57,7 @@ class Assessment(msgspec.Struct, frozen=True):
             return standing  # it was found elsewhere, on evidence that is not known here
         score = self.score(subject, reading, aged=aged)
         subject.logit = score.logit
-        most = min(POWERS[subject.kind], Action.THROTTLE if warming else Action.BLOCK)
+        most = min(POWERS[subject.kind], _most(score) if warming else Action.BLOCK)
         with _confirmed(standing, now.wall, counted=subject.exchanges >= MINIMUM_SAMPLE):
             verdict.judge(standing, score, self.ladder, most=most, now=now.wall)
         if standing.action > Action.PASS or standing.offences:
@@ -72,6 +72,11 @@ class Assessment(msgspec.Struct, frozen=True):
         """Score what is known of a subject."""
         seen = views(subject, reading, minimum=self.minimum, aged=aged)
         return highest([evidence_of(view) for view in seen], seen, self.weights)
+
+
+def _most(score: Score) -> Action:
+    """Return the most severe action of a guard that was mounted a while ago."""
+    return Action.THROTTLE if score.corroborated else Action.WATCH
 
 
 @contextmanager

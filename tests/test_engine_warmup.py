@@ -112,3 +112,15 @@ def test_whoever_came_during_the_warm_up_grows_old_like_everybody() -> None:
     driver.wait(1.5 * DAY)
     young = [driver.ask(caller, play("Hello?")).young for caller in (early, late, Caller("new"))]
     assert young == [False, True, True]
+
+
+@pytest.mark.parametrize(("warmup", "action"), [("7d", Action.WATCH), ("0", Action.THROTTLE)])
+def test_before_the_warm_up_ends_a_throttle_needs_two_families(warmup: str, action: Action) -> None:
+    """A product that writes all day long looks like a harvest to a guard that knows nobody."""
+    driver, rng = warming(warmup), Random(5)
+    system = prose(rng, 300)
+    for _ in range(60):
+        asked = play(f"{prose(rng, 40)} again?", prose(rng, 1500), system=system)
+        driver.ask(Caller("writer"), asked, seconds=4)
+    driver.flush()
+    assert driver.action(Caller("writer")) == action

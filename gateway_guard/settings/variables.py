@@ -54,7 +54,7 @@ class Settings(LedgerSettings):
     warmup: Duration = Field(
         default=parse_duration("7d"),
         description="for so long after the first start nothing that depends on age or popularity "
-        "speaks, and throttle is the most severe action",
+        "speaks, and throttle is the most severe action, on two families of evidence",
     )
     young: Duration = Field(
         default=parse_duration("7d"),
