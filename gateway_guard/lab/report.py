@@ -39,7 +39,7 @@ def result_of(lives: Sequence[Life], material: Material) -> Report:
             "refusals": _refusals(lives),
         },
         "languages": {
-            name: _slice([life for life in lives if life.chinese is chinese])
+            name: summary([life for life in lives if life.chinese is chinese])
             for name, chinese in (("english", False), ("chinese", True))
         },
         "sources": {
@@ -62,10 +62,6 @@ def auc_of(harvest: Sequence[Life], innocent: Sequence[Life]) -> float | None:
 
 def summary(lives: Sequence[Life]) -> Report:
     """Return the figures of a part of all keys."""
-    return _slice(lives)
-
-
-def _slice(lives: Sequence[Life]) -> Report:
     harvest = of_class(lives, "harvest")
     against = {name: auc_of(harvest, of_class(lives, name)) for name in ("human", "app")}
     known = [value for value in against.values() if value is not None]
