@@ -66,6 +66,9 @@ class Memory:
         for subject in subjects:
             self.subjects.erase(subject)
         keys = [subject for subject in subjects if subject[0] == SubjectKind.KEY]
+        ends, seen = {key[-8:] for key in keys}, self.subjects.sightings or {}
+        for sighting in [each for each in seen if each[0] in subjects or each[1] in ends]:
+            del seen[sighting]
         hashes = {hash_of(key) for key in keys}
         for key in keys:
             self.revoked.pop(key, None)
