@@ -50,6 +50,11 @@ class SqliteStore(SqliteHoldings):
         self._database: sqlite3.Connection | None = None
         self._opened_file, self._damaged = 0, False
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
     def connect(self) -> None:
         """Open the file; one that was found damaged is put aside, and a new one begun."""
         self.close()
@@ -218,6 +223,7 @@ class SqliteStore(SqliteHoldings):
             raise StoreError(message, hint=hint, kind="schema")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
         database.execute("BEGIN IMMEDIATE")
         [version] = database.execute("PRAGMA user_version").fetchone()
         if version == 0:

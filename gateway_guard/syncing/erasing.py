@@ -22,13 +22,16 @@ _UPPER = np.uint64(32)
 class Erasure:
     """Subjects of which nothing is to be kept, each with the instant of before which it is not."""
 
-    def __init__(self, resets: Mapping[bytes, int]) -> None:
-        """Take the reset of each subject; with a key go the templates within it."""
+    def __init__(self, resets: Mapping[bytes, int], before: float = 0.0) -> None:
+        """Take the reset of each subject; with a key go the templates within it.
+
+        What was told after the last of them, and after ``before``, says only what is new.
+        """
         self._resets = resets
         keys = [subject for subject in resets if subject[0] == SubjectKind.KEY]
         self._within = {key[-7:]: resets[key] for key in keys}
         self._ends = {key[-8:]: resets[key] for key in keys}
-        self._latest = max(self._ends.values(), default=0)
+        self.latest = max((before, *resets.values()))
         self.hashes = np.array([hash_of(key) for key in keys], np.uint64)
 
     def reset(self, subject: bytes) -> int:
@@ -47,12 +50,9 @@ class Erasure:
         return hashes[np.isin(hashes >> _UPPER, self.hashes >> _UPPER)]
 
     def without(self, news: News) -> News:
-        """Return what an entry says, but for what it says of erased subjects.
-
-        What was told after the last of them was erased says only what is new.
-        """
+        """Return what an entry says, but for what it says of erased subjects."""
         notices = [notice for notice in news.notices if not self._void(notice)]
-        if news.at > self._latest or not len(self.hashes):
+        if news.at > self.latest:
             return msgspec.structs.replace(news, notices=notices)
         return msgspec.structs.replace(
             news,

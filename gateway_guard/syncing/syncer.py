@@ -209,6 +209,7 @@ class Syncer:
         late = now.steady - self._segment_at >= _SEGMENT_SECONDS
         if (full or late or everything) and not segment.empty:
             self._segment, self._segment_at = news.News(), now.steady
+            segment.at = now.steady + self._shift(now).steady_seconds
             batch.history.append(news.encode(segment))
 
     def _take_back(self, batch: Batch, *, restored: bool) -> None:
@@ -248,7 +249,7 @@ class Syncer:
         self._erase()
 
     def _erase(self) -> None:
-        """Let go of what others were told to erase, here and in what is still to be said."""
+        """Let go of what was erased, here and in what is still to be said."""
         erased = self._notices.take_erased()
         if not erased:
             return
@@ -260,9 +261,8 @@ class Syncer:
         erasure = Erasure(erased)
         self._unsent = deque(erasure.without(told) for told in self._unsent)
         self._segment = erasure.without(self._segment)
-        self._pardons = [
-            pardon for pardon in self._pardons if pardon[0]["subject"][0].tobytes() not in erased
-        ]
+        pardons = self._pardons
+        self._pardons = [each for each in pardons if each[0]["subject"].tobytes() not in erased]
 
     def _hear_found(self, found: Found, shift: Shift) -> None:
         self._rows.hear(found, shift.steady_seconds)
