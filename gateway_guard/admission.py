@@ -206,7 +206,7 @@ class SubjectTable:
             self._waiting.keep(subject, held)
             return False
         self._waiting.remove(subject.id)
-        self._admit(subject)
+        self._admit(subject, held.contribution.settled_at.wall)
         return True
 
     def sighted(self, subject: bytes, key: bytes, exchanges: int) -> None:
@@ -223,14 +223,14 @@ class SubjectTable:
         """Return the subject whose row this is."""
         return self._of_row[row]
 
-    def _admit(self, subject: Subject) -> None:
+    def _admit(self, subject: Subject, seen_at: float = 0.0) -> None:
         subject.row = self.slab.acquire()
         self._of_row[subject.row] = subject
         self._admitted[subject.id] = subject
         carried, subject.waiting, subject.keys = subject.waiting, (), frozenset()
         row = profile.empty()
         row["subject"] = np.frombuffer(subject.id, dtype=np.uint8)
-        row["version"] = profile.LAYOUT_VERSION
+        row["version"], row["first_seen_at"] = profile.LAYOUT_VERSION, seen_at
         if carried:
             shares = [Share(0, *held) for held in carried]
             first, now = (carried[at].contribution.settled_at for at in (0, -1))

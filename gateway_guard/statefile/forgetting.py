@@ -6,6 +6,7 @@ is searched for everything that is about the subjects. Whoever was away is told 
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
@@ -51,7 +52,7 @@ def forget(
     for begin in range(0, len(erased), _ENTRIES_AT_ONCE):
         store.void(erased[begin : begin + _ENTRIES_AT_ONCE])
     resets = {subject: reset for subject, (reset, _) in ordered.items()}
-    erasure = Erasure(resets, before=store.now())
+    erasure = Erasure(resets, before=inf)
     instants = sum(_drop_instants(store, erasure, kind) for kind in (AGES, USES)) if keys else 0
     entries = sum(_rewrite(store, erasure, log) for log in (NEWS, HISTORY))
     return Forgotten([said for _, said in ordered.values()], instants, entries)

@@ -187,7 +187,7 @@ class StateReader:
 def _header(line: bytes) -> Header:
     try:
         header = _headers.decode(line)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         header = None
     if header is None or header.format != FORMAT:
         message = "the file is no state of gateway-guard"
@@ -206,7 +206,7 @@ def _trailer(line: bytes) -> Trailer:
     try:
         if line.endswith(b"\n"):
             return _trailers.decode(line)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     message = "the file ends too early"
     raise StateFileError(message, hint="export it again; nothing was imported")
@@ -215,7 +215,7 @@ def _trailer(line: bytes) -> Trailer:
 def _line(line: bytes) -> Line:
     try:
         known: Line = _lines.decode(line)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         message = "a line of the file says nothing that is known"
         raise StateFileError(message, hint="import it with the version that made it") from None
     return known

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
@@ -258,11 +259,9 @@ class Syncer:
             self._standings.pop(subject, None)
             self._used.pop(hash_of(subject), None)
         self._memory.forget(erased)
-        erasure = Erasure(erased)
-        self._unsent = deque(erasure.without(told) for told in self._unsent)
+        erasure = Erasure(erased, before=inf)
+        self._unsent = deque(map(erasure.without, self._unsent))
         self._segment = erasure.without(self._segment)
-        pardons = self._pardons
-        self._pardons = [each for each in pardons if each[0]["subject"].tobytes() not in erased]
 
     def _hear_found(self, found: Found, shift: Shift) -> None:
         self._rows.hear(found, shift.steady_seconds)
