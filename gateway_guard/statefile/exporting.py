@@ -89,7 +89,8 @@ def _lines(store: Store) -> Iterator[Line]:
     for kind in KINDS:
         for page in instants_of(store, kind):
             hashes, at = page.hashes.astype("<u8"), page.at.astype("<f8")
-            yield InstantsLine(kind, hashes.tobytes(), at.tobytes())
+            if len(hashes):
+                yield InstantsLine(kind, hashes.tobytes(), at.tobytes())
     for log in LOGS:
         for entry in entries_of(store, log):
             yield EntryLine(log, entry.data)
