@@ -117,7 +117,7 @@ class SubjectTable:
 
     def erase(self, subject: bytes) -> None:
         """Let go of a subject and of all that was counted; what is under way begins anew."""
-        self._elsewhere.remove(hash_of(subject).__eq__)
+        self._elsewhere.remove(hash_of(subject))
         held = self.get(subject)
         if held is None:
             return

@@ -86,15 +86,11 @@ class History:
 
     def forget(self, halves: Collection[int]) -> None:
         """Forget all that keys have shown or were served, by the upper halves of their hashes."""
-
-        def theirs(place: int) -> bool:
-            return half_of(place) in halves
-
         for panes in (self._texts, self._pairs, self._hits):
-            panes.remove(theirs)
+            panes.remove_halves(halves)
         tables: tuple[MutableMapping[int, Any], ...] = self._vouched, self._latest, self._new_hits
         for table in tables:
-            for place in [place for place in table if theirs(place)]:
+            for place in [place for place in table if half_of(place) in halves]:
                 del table[place]
 
     def known(self, key_hash: int) -> Callable[[int], tuple[CueHit, ...] | None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
 T = TypeVar("T")
 
@@ -158,12 +158,12 @@ class TwoPaneSet:
         if self.added is not None:
             self.added.append(hash_)
 
-    def remove(self, unwanted: Callable[[int], bool]) -> None:
-        """Forget some hashes; others never learn of them either."""
+    def remove_halves(self, halves: Collection[int]) -> None:
+        """Forget the hashes with these upper 32 bits; others never learn of them either."""
         for pane in (self._newer, self._older):
-            pane.difference_update([hash_ for hash_ in pane if unwanted(hash_)])
+            pane.difference_update([hash_ for hash_ in pane if hash_ >> _HALF in halves])
         if self.added is not None:
-            self.added[:] = [hash_ for hash_ in self.added if not unwanted(hash_)]
+            self.added[:] = [hash_ for hash_ in self.added if hash_ >> _HALF not in halves]
 
     def _is_full_without(self, hash_: int) -> bool:
         return len(self._newer) >= self._pane_capacity and hash_ not in self._newer
@@ -191,10 +191,15 @@ class TwoPaneMap(Generic[T]):
             self._older, self._newer = self._newer, {}
         self._newer[hash_] = value
 
-    def remove(self, unwanted: Callable[[int], bool]) -> None:
-        """Forget some hashes and their values."""
+    def remove(self, hash_: int) -> None:
+        """Forget a hash and its value."""
         for pane in (self._newer, self._older):
-            for hash_ in [hash_ for hash_ in pane if unwanted(hash_)]:
+            pane.pop(hash_, None)
+
+    def remove_halves(self, halves: Collection[int]) -> None:
+        """Forget the hashes with these upper 32 bits, and their values."""
+        for pane in (self._newer, self._older):
+            for hash_ in [hash_ for hash_ in pane if hash_ >> _HALF in halves]:
                 del pane[hash_]
 
     def get(self, hash_: int) -> T | None:
