@@ -207,7 +207,8 @@ def test_a_key_begins_anew_after_it_was_erased(fleet: Fleet) -> None:
     forgotten(fleet, MALLORY.principal.key)
     assert is_observed(one, ALICE)
     assert not is_observed(one, MALLORY)
-    assert one.known_since(MALLORY) == int(one.now.wall)
+    since = one.known_since(MALLORY)
+    assert since == int(one.now.wall)
     fleet.sync()
     fleet.ask(MALLORY, islice(INNOCENTS["chat"](Random(2)), 20))
     fleet.wait(40)
@@ -219,6 +220,12 @@ def test_a_key_begins_anew_after_it_was_erased(fleet: Fleet) -> None:
     [three] = fleet.start(rounds=8)
     assert not is_observed(three, MALLORY)
     assert is_observed(three, ALICE)
+    # A worker that began later has nothing to let go of, though it finds the tombstone.
+    for _ in range(4):
+        three.ask(MALLORY, play("What else?"))
+        fleet.sync(2)
+    assert three.known_since(MALLORY) == since
+    assert three.counted(MALLORY) > 15
 
 
 def block(fleet: Fleet, worker: Worker, caller: Caller) -> None:

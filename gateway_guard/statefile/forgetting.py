@@ -85,7 +85,8 @@ def _rewrite(store: Store, erasure: Erasure, log: str) -> int:
         news = decode(entry.data)
         left = erasure.without(news) if news is not None else news
         if left is not None and left != news:
-            # Whoever has heard the rest hears nothing new; whoever has not still does.
+            # Whoever has heard the rest hears nothing new, and whoever has not still does, but for
+            # sightings: those of waiting subjects would be counted twice.
             left.sightings, left.notices = [], [replace(each, added=0) for each in left.notices]
             if log == HISTORY:
                 store.append(log, encode(left))

@@ -30,6 +30,7 @@ class Notices:
     def __init__(self, memory: Memory, rows: Rows, now: Callable[[], Instant]) -> None:
         """Begin with nothing told; ``now`` gives the present."""
         self._memory, self._rows, self._now = memory, rows, now
+        self._began_at = now().wall  # who begins after an erasure has nothing of before it
         self._resets: LRUCache[bytes, int] = LRUCache(_RESETS_KEPT)
         self._erased: LRUCache[bytes, int] = LRUCache(_RESETS_KEPT)
         self._to_erase: dict[bytes, int] = {}
@@ -92,7 +93,7 @@ class Notices:
         """
         subject, standings = notice.subject, self._memory.standings
         self._forgive(subject, notice.reset)
-        if notice.erased:
+        if notice.erased and notice.reset >= shift.wall_out(self._began_at):
             self._erase(subject, notice.reset)
         if notice.reset < self._resets.get(subject, 0):
             return
