@@ -305,6 +305,7 @@ def test_a_pardon_says_whom_it_found_and_what_it_lifted(
         (["pardon", "--key", "sk-raw-key"], "is not the id of a key"),
         (["pardon", "--key", "03" + 15 * "00"], "is not the id of a key"),
         (["pardon", "--subject", "ff" + 15 * "00"], "is not the id of a subject"),
+        (["import", __file__], "no state of gateway-guard"),
         (["forget", "--raw-key-stdin"], "there is no key on the standard input"),
         (["forget", "--organisation", "-"], "there is no organisation on the standard input"),
         (["import", "/nowhere/a.state"], "/nowhere/a.state cannot be used: No such file"),

@@ -26,6 +26,7 @@ from gateway_guard.statefile.format import (
     InstantsLine,
     StateFileError,
     StateReader,
+    StateWriter,
 )
 from gateway_guard.statefile.importing import Imported, import_state
 from gateway_guard.statefile.joining import SPARE_SLOTS, placed
@@ -286,6 +287,23 @@ def test_a_file_of_another_secret_is_refused(whole: Path) -> None:
     assert read(whole, OTHER_SECRET, SECRET) == read(whole)
 
 
+def test_lines_that_nobody_here_knows_are_refused(whole: Path) -> None:
+    """Though the file is as it was made; logs that nobody reads are passed over."""
+    with whole.open("rb") as file:
+        header = StateReader(file, (SECRET,)).header
+    path = whole.with_name("unknown.state")
+    for line, taken in ((EntryLine("gossip", b"x"), True), (header, False)):
+        writer: Any = StateWriter(path, header, SECRET)
+        writer.add(line)
+        writer.finish()
+        store = memory()
+        if taken:
+            assert imported(path, store).new_entries == 0
+        else:
+            with pytest.raises(StateFileError, match="nothing that is known"):
+                imported(path, store)
+
+
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     """A store that fails half-way leaves nothing behind, and an older file as it was."""
     store: Any = Faulty(memory())
@@ -438,7 +456,7 @@ def test_a_part_finds_its_place(
     assert (found.slot if found is not None else None) == slot
 
 
-def test_a_part_finds_the_same_place_again(tmp_path: Path) -> None:
+def test_a_part_finds_the_same_place_again() -> None:
     """Whoever holds its slot by then."""
     theirs, first = part(epoch=900, first_seen_at=2000.0), part(sequence=5)
     spare = placed(first, {0: theirs}, {})
@@ -448,7 +466,17 @@ def test_a_part_finds_the_same_place_again(tmp_path: Path) -> None:
     later = placed(part(sequence=6), {0: theirs, spare.slot: spare}, {})
     assert later is not None
     assert later.slot == spare.slot
-    del tmp_path
+
+
+def test_of_more_unrelated_writers_than_there_is_room_for_the_newer_stay() -> None:
+    """Each of the first ones has a place of its own."""
+    kept: dict[int, Part] = {}
+    for number in range(7):
+        found = placed(part(epoch=100 + number, first_seen_at=1000.0 + number), kept, {})
+        assert found is not None
+        kept[found.slot] = found
+    assert len(kept) == 5
+    assert kept[0].version[1] == 100
 
 
 def test_the_slots_of_an_import_are_taken_over_from_where_they_stood() -> None:

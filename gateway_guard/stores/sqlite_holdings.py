@@ -22,6 +22,12 @@ class SqliteHoldings:
     _ns: str
     _clock: Callable[[], float]
 
+    if TYPE_CHECKING:  # what the store itself has
+
+        def _rows(self, what: str, *values: object) -> list[Any]: ...
+        def _rows_of(self, what: str, subjects: Sequence[bytes], *first: int) -> Iterator[Any]: ...
+        def _writing(self) -> AbstractContextManager[Callable[..., Any]]: ...
+
     def subjects(self, after: str, most: int) -> Subjects:
         """Return a page, in the order of the ids."""
         rows = self._rows(tables.SUBJECTS, self._ns, bytes.fromhex(after), most)
@@ -65,15 +71,6 @@ class SqliteHoldings:
             for hash_ in hashes.view(np.int64).tolist():
                 row = (self._ns, kind, hash_)
                 run("DELETE FROM instants WHERE ns = ? AND kind = ? AND hash = ?", row)
-
-    def _rows(self, what: str, *values: object) -> list[Any]:
-        raise NotImplementedError
-
-    def _rows_of(self, what: str, subjects: Sequence[bytes], *first: int) -> Iterator[Any]:
-        raise NotImplementedError
-
-    def _writing(self) -> AbstractContextManager[Callable[..., Any]]:
-        raise NotImplementedError
 
 
 PARTS = "SELECT subject, slot, version, data, until FROM parts WHERE ns = ? AND subject IN ({})"

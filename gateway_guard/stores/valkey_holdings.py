@@ -31,6 +31,18 @@ class ValkeyHoldings:
     _keeping: Keeping
     _scripts: dict[str, str]
 
+    if TYPE_CHECKING:  # what the store itself has
+
+        def now(self) -> float:
+            """Return the server's clock."""
+            ...
+
+        def _part_key(self, subject: bytes) -> bytes: ...
+        def _instant_key(self, kind: str, shard: int) -> bytes: ...
+        def _run(self, script: str, key: bytes, *values: int) -> object: ...
+        def _pipeline(self) -> AbstractContextManager[Any]: ...
+        def _telling(self) -> AbstractContextManager[None]: ...
+
     def subjects(self, after: str, most: int) -> Subjects:
         """Return a page: as much of one server as it gives at once."""
         place, _, cursor = (after or "0 0").partition(" ")
@@ -106,31 +118,12 @@ class ValkeyHoldings:
                 client.zrem(key, *unused)
                 client.zrem(key + b":used", *unused)
 
-    def now(self) -> float:
-        """Return the server's clock."""
-        raise NotImplementedError
-
     def _nodes(self) -> list[dict[str, Any]]:
         """Return how to address each server that has keys of its own, always in the same order."""
         if not hasattr(self._client, "get_primaries"):
             return [{}]
         nodes = sorted(self._client.get_primaries(), key=lambda node: str(node.name))
         return [{"target_nodes": node} for node in nodes]
-
-    def _part_key(self, subject: bytes) -> bytes:
-        raise NotImplementedError
-
-    def _instant_key(self, kind: str, shard: int) -> bytes:
-        raise NotImplementedError
-
-    def _run(self, script: str, key: bytes, *values: int) -> object:
-        raise NotImplementedError
-
-    def _pipeline(self) -> AbstractContextManager[Any]:
-        raise NotImplementedError
-
-    def _telling(self) -> AbstractContextManager[None]:
-        raise NotImplementedError
 
 
 def _parts(subject: bytes, fields: dict[bytes, bytes]) -> list[Part]:
