@@ -160,8 +160,11 @@ class TwoPaneSet:
 
     def remove_halves(self, halves: Collection[int]) -> None:
         """Forget the hashes with these upper 32 bits; others never learn of them either."""
+        unwanted = np.array([*halves], np.uint64)
         for pane in (self._newer, self._older):
-            pane.difference_update([hash_ for hash_ in pane if hash_ >> _HALF in halves])
+            hashes = np.fromiter(pane, np.uint64, len(pane))
+            found = np.isin(hashes >> np.uint64(_HALF), unwanted)
+            pane.difference_update(hashes[found].tolist())
         if self.added is not None:
             self.added[:] = [hash_ for hash_ in self.added if hash_ >> _HALF not in halves]
 
