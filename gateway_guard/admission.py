@@ -115,6 +115,26 @@ class SubjectTable:
         if idle and self._waiting.get(subject.id) is subject:
             self._waiting.remove(subject.id)
 
+    def erase(self, subject: bytes) -> None:
+        """Let go of a subject and of all that was counted; what is under way begins anew."""
+        self._elsewhere.remove(hash_of(subject))
+        held = self.get(subject)
+        if held is None:
+            return
+        if (row := held.row) >= 0:
+            self.slab.rows[row], self.slab.touched[row], self._of_row[row] = 0, False, None
+            self.changed[row] = self.has_foreign[row] = False
+        elif self._waiting.get(subject) is not None:
+            self._waiting.remove(subject)
+        self._admitted.pop(subject, None)
+        self._unverified.pop(subject, None)
+        held.row, held.waiting, held.keys = -1, (), frozenset()
+        held.begin_anew()
+
+    def ids(self) -> list[bytes]:
+        """Return the ids of all subjects but unverified keys."""
+        return [*self._admitted, *self._waiting.ids()]
+
     def commit(self, shares: Iterable[tuple[Subject, Held]], *, now: Instant) -> None:
         """Count settled exchanges for the subjects that they speak for."""
         rows: dict[int, int] = {}
@@ -186,7 +206,7 @@ class SubjectTable:
             self._waiting.keep(subject, held)
             return False
         self._waiting.remove(subject.id)
-        self._admit(subject)
+        self._admit(subject, held.contribution.settled_at.wall)
         return True
 
     def sighted(self, subject: bytes, key: bytes, exchanges: int) -> None:
@@ -203,14 +223,14 @@ class SubjectTable:
         """Return the subject whose row this is."""
         return self._of_row[row]
 
-    def _admit(self, subject: Subject) -> None:
+    def _admit(self, subject: Subject, seen_at: float = 0.0) -> None:
         subject.row = self.slab.acquire()
         self._of_row[subject.row] = subject
         self._admitted[subject.id] = subject
         carried, subject.waiting, subject.keys = subject.waiting, (), frozenset()
         row = profile.empty()
         row["subject"] = np.frombuffer(subject.id, dtype=np.uint8)
-        row["version"] = profile.LAYOUT_VERSION
+        row["version"], row["first_seen_at"] = profile.LAYOUT_VERSION, seen_at
         if carried:
             shares = [Share(0, *held) for held in carried]
             first, now = (carried[at].contribution.settled_at for at in (0, -1))
@@ -224,10 +244,8 @@ class SubjectTable:
         if subject is not None:
             self.on_evicted(subject, row)
             del self._admitted[subject.id]
-            subject.row, subject.exchanges = -1, 0
-            subject.fresh, subject.due, subject.urgent = 0, MINIMUM_SAMPLE, MINIMUM_SAMPLE
-            subject.quiet = False
-            self._of_row[row] = None
+            subject.row, self._of_row[row] = -1, None
+            subject.begin_anew()
 
     def count(self, subject: Subject, slot: Slot) -> None:
         """Count an exchange that taught nothing else, where the subject has a row."""
@@ -254,7 +272,8 @@ class SubjectTable:
         return row, elapsed
 
     def _own(self, subject: Subject, now: Instant) -> tuple[profile.RowArray, float]:
-        unread = (*subject.waiting, *subject.pending.values())
+        pending = [*subject.pending.values()]
+        unread = (*subject.waiting, *pending)
         row, elapsed = profile.empty(), 0.0
         if subject.row >= 0:
             row = self.slab.rows[subject.row : subject.row + 1]
@@ -265,7 +284,8 @@ class SubjectTable:
         if not unread:
             return row, elapsed
         if round(_answered(row, subject.waiting)) < MINIMUM_SAMPLE:
-            unread = (*subject.waiting, *map(_expecting, subject.pending.values()))
+            pending = [held._replace(contribution=expecting(held.contribution)) for held in pending]
+            unread = (*subject.waiting, *pending)
         row, shares = row.copy(), [Share(0, *held) for held in unread[:PENDING_KEPT]]
         contribution.apply(row, shares, elapsed_seconds=np.array([elapsed]), wall_at=now.wall)
         return row, 0.0
@@ -275,7 +295,3 @@ def _answered(row: profile.RowArray, waiting: tuple[Held, ...]) -> float:
     """Return how many answers were seen, in a row and of what waits."""
     seen = sum(held.contribution.answer is not None for held in waiting)
     return float(row["linear"][0, 1, profile.Slot.ANSWERED]) + seen
-
-
-def _expecting(held: Held) -> Held:
-    return held._replace(contribution=expecting(held.contribution))

@@ -24,7 +24,7 @@ from gateway_guard.events import (
     is_late,
 )
 from gateway_guard.instrumentation import Contained
-from gateway_guard.subjects import IMITABLE, hash_of
+from gateway_guard.subjects import IMITABLE, hash_of, under_key
 
 if TYPE_CHECKING:
     from gateway_guard.awaited import Fetch
@@ -196,7 +196,7 @@ class Backlog:
         key_hash, noted = ticket.key_hash, self._noted
         for subject, _ in ticket.shares:
             if subject.kind in IMITABLE and subject.exchanges > 1:
-                use = hash_of(subject.id) ^ key_hash
+                use = under_key(hash_of(subject.id), key_hash)
                 if use not in noted:
                     noted.add(use)
                     self._memory.first_uses.add(use, now.wall)

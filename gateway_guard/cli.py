@@ -17,6 +17,7 @@ from gateway_guard.lab.arguments import add_lab
 from gateway_guard.ledger.arguments import add_attribute, add_verify_bundle
 from gateway_guard.principal import key_id_of
 from gateway_guard.settings import load_settings
+from gateway_guard.statefile.arguments import add_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -232,5 +233,6 @@ SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
     add_lab,
     add_attribute,
     add_verify_bundle,
+    add_state,
     add_key_id,
 )

@@ -42,6 +42,10 @@ class Declined:
         """Return how many keys were declined something lately."""
         return len(self._of)
 
+    def forget(self, key_hash: int) -> None:
+        """Forget what a key was declined."""
+        self._of.pop(key_hash, None)
+
     def note(self, key_hash: int, features: Features) -> None:
         """Remember a request that was declined."""
         held = self._of.setdefault(key_hash, _Of())

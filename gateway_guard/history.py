@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cachetools import LRUCache
 
 from gateway_guard.exchange import name_digest, text_digest
 from gateway_guard.sketches.compact import TwoPaneMap, TwoPaneSet
+from gateway_guard.subjects import LOWER_HALF, half_of, under_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, MutableMapping
 
     from gateway_guard.exchange import Exchange, Turn
     from gateway_guard.features import CueHit
@@ -83,12 +84,21 @@ class History:
             self._latest[pair] = max(served_at, self._latest.get(pair, -inf))
         self._texts.added, self._pairs.added = told
 
+    def forget(self, halves: Collection[int]) -> None:
+        """Forget all that keys have shown or were served, by the upper halves of their hashes."""
+        for panes in (self._texts, self._pairs, self._hits):
+            panes.remove_halves(halves)
+        tables: tuple[MutableMapping[int, Any], ...] = self._vouched, self._latest, self._new_hits
+        for table in tables:
+            for place in [place for place in table if half_of(place) in halves]:
+                del table[place]
+
     def known(self, key_hash: int) -> Callable[[int], tuple[CueHit, ...] | None]:
         """Return a function that gives the cue hits of a known text, ``None`` for a new one."""
         (newer, older), hits = self._texts.panes, self._hits
 
         def look_up(text_hash: int) -> tuple[CueHit, ...] | None:
-            place = text_hash ^ key_hash
+            place = text_hash & LOWER_HALF ^ key_hash  # as under_key has it
             if place in newer or place in older:
                 return hits.get(place) or ()
             return hits.get(place)
@@ -144,15 +154,17 @@ class History:
 
     def remember_texts(self, key_hash: int, hashes: Iterable[int], at: float) -> None:
         """Remember the texts of a settled exchange; ``at`` is monotonic seconds."""
-        self._texts.update([text_hash ^ key_hash for text_hash in hashes], at)
+        places = [text_hash & LOWER_HALF ^ key_hash for text_hash in hashes]
+        self._texts.update(places, at)
 
     def remember_hits(self, key_hash: int, hits: Iterable[tuple[int, tuple[CueHit, ...]]]) -> None:
         """Remember the cue hits of texts that are remembered."""
         for text_hash, found in hits:
             if found:
-                self._hits[text_hash ^ key_hash] = found
+                place = under_key(text_hash, key_hash)
+                self._hits[place] = found
                 if self._texts.added is not None:
-                    self._new_hits[text_hash ^ key_hash] = found
+                    self._new_hits[place] = found
 
     def remember_answers(
         self, key_hash: int, asked: bytes, answers: Iterable[bytes], at: float
@@ -197,7 +209,7 @@ def _is_named(turn: Turn) -> bool:
 def _join(key_hash: int, asked: bytes, answer: bytes) -> int:
     """Return one hash of a key and two digests; asked and answered are not interchangeable."""
     pair = int.from_bytes(asked[:8]) ^ (3 * int.from_bytes(answer[:8]) & _MASK)
-    return pair ^ key_hash
+    return under_key(pair, key_hash)
 
 
 def unattended(exchange: Exchange, had_seconds: float) -> bool:

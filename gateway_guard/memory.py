@@ -12,13 +12,14 @@ from gateway_guard.admission import SubjectTable
 from gateway_guard.declined import Declined
 from gateway_guard.history import History
 from gateway_guard.placed import Placed
+from gateway_guard.principal import SubjectKind
 from gateway_guard.sketches.compact import InstantTable
 from gateway_guard.sketches.popularity import Popularity
 from gateway_guard.standing import Standings
-from gateway_guard.subjects import TOLD_BY_TEXTS, hash_of
+from gateway_guard.subjects import TOLD_BY_TEXTS, half_of, hash_of, is_in_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 _BYTES_A_STANDING = 1024
 _REVOKED_KEPT = 4096
@@ -59,6 +60,31 @@ class Memory:
         self.history.share()
         self.ages.added, self.first_uses.added = {}, {}
         self.standings.changed, self.subjects.sightings = {}, {}
+
+    def forget(self, subjects: Collection[bytes]) -> None:
+        """Forget subjects as if they had never come, but for their standings."""
+        for subject in subjects:
+            self.subjects.erase(subject)
+        keys = [subject for subject in subjects if subject[0] == SubjectKind.KEY]
+        ends, seen = {key[-8:] for key in keys}, self.subjects.sightings or {}
+        for sighting in [each for each in seen if each[0] in subjects or each[1] in ends]:
+            del seen[sighting]
+        hashes = {hash_of(key) for key in keys}
+        for key in keys:
+            self.revoked.pop(key, None)
+            self.declined.forget(hash_of(key))
+        if keys:
+            halves = {half_of(hash_) for hash_ in hashes}
+            self.history.forget(halves)
+            self.placed.forget(halves)
+            self.ages.remove(hashes)
+            self.first_uses.remove(hashes, upper_halves=True)
+            self._first_at.clear()
+
+    def within(self, key: bytes) -> list[bytes]:
+        """Return the ids that stand for templates within a key, as far as they are known."""
+        known = {*self.subjects.ids(), *(subject for subject, _ in self.standings.items())}
+        return [subject for subject in known if is_in_key(subject, key)]
 
     def learn_ages(self, instants: Iterable[tuple[int, float]]) -> None:
         """Take note of when keys had their first answer elsewhere or before, hash and instant."""

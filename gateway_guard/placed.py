@@ -13,8 +13,11 @@ import numpy as np
 from cachetools import LRUCache
 
 from gateway_guard.features import Anchors, Features
+from gateway_guard.subjects import half_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gateway_guard.subjects import SubjectId
 
 _PLACES_KEPT = 4096
@@ -47,6 +50,11 @@ class Placed:
             features = joined(known.features, features)
             templates = templates or known.templates
         self._known[place] = Known(features, templates)
+
+    def forget(self, halves: Collection[int]) -> None:
+        """Forget what keys have put, by the upper halves of their hashes."""
+        for place in [place for place in self._known if half_of(place) in halves]:
+            del self._known[place]
 
     def asked(self, place: int) -> None:
         """Let go of what was counted with the request that asked about it."""

@@ -14,7 +14,7 @@ from gateway_guard.actions import Action
 from gateway_guard.assessment import Assessment
 from gateway_guard.enforcement import Pacing
 from gateway_guard.model import SHIPPED, Model
-from gateway_guard.subjects import IMITABLE, POWERS, hash_of
+from gateway_guard.subjects import IMITABLE, POWERS, hash_of, under_key
 
 if TYPE_CHECKING:
     from gateway_guard.memory import Memory
@@ -97,7 +97,7 @@ class Powers:
         if ticket.young:
             return True
         uses = self._memory.first_uses
-        use = hash_of(shared) ^ ticket.key_hash
+        use = under_key(hash_of(shared), ticket.key_hash)
         first_at = uses.get(use)
         if uses.uncertain(use, first_at):
             return False

@@ -48,6 +48,7 @@ TOLD_BY_TEXTS = (CONTENT, CORPUS)
 """What ids begin with of subjects that only show once texts have been read."""
 
 SubjectId = tuple[SubjectKind, bytes]
+LOWER_HALF = (1 << 32) - 1
 
 
 class Held(NamedTuple):
@@ -93,6 +94,11 @@ class Subject(msgspec.Struct, eq=False, gc=False):
     waiting: tuple[Held, ...] = ()
     keys: frozenset[bytes] = frozenset()
     pending: dict[int, Held] = msgspec.field(default_factory=dict)
+
+    def begin_anew(self) -> None:
+        """Be scored as one of which nothing was counted yet."""
+        self.exchanges, self.fresh, self.quiet = 0, 0, False
+        self.due = self.urgent = MINIMUM_SAMPLE
 
 
 def subject_ids(
@@ -142,6 +148,24 @@ def template_in_key_id(template: bytes, key: bytes) -> bytes:
     return bytes((SubjectKind.TEMPLATE_IN_KEY,)) + template[8:] + key[-7:]
 
 
+def is_in_key(subject: bytes, key: bytes) -> bool:
+    """Tell whether a subject stands for a template within a key."""
+    return subject[0] == SubjectKind.TEMPLATE_IN_KEY and subject.endswith(key[-7:])
+
+
 def hash_of(subject: bytes) -> int:
     """Return the 64-bit hash under which a subject's id enters sketches and compact tables."""
     return int.from_bytes(subject[-8:])
+
+
+def under_key(hash_: int, key_hash: int) -> int:
+    """Return the hash of something that a key has shown, with the key's own upper half.
+
+    So what is kept of a key can be found again, and erased, though nobody knows what it was.
+    """
+    return hash_ & LOWER_HALF ^ key_hash
+
+
+def half_of(hash_: int) -> int:
+    """Return the upper half of a key's hash, or of that of something it has shown."""
+    return hash_ >> 32

@@ -65,6 +65,10 @@ class Waiting:
         """Return a subject, if it is held."""
         return self._once.subjects.get(subject) or self._others.subjects.get(subject)
 
+    def ids(self) -> list[bytes]:
+        """Return the ids of all subjects that are held."""
+        return [*self._once.subjects, *self._others.subjects]
+
     def show(self, subject: bytes) -> Subject | None:
         """Return a subject that is shown again, if it is held."""
         found = self._others.touch(subject)

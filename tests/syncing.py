@@ -85,7 +85,7 @@ class Fleet:
     workers: list[Worker] = field(default_factory=list)
     at: float = START_AT
 
-    def store(self) -> SqliteStore:
+    def store(self) -> Store:
         """Return a store of its own for a worker."""
         assert self.folder is not None
         return SqliteStore(self.folder / "state", lambda: self.at, KEEPING)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import islice
 from random import Random
 
 import pytest
 
 from gateway_guard.memory import Memory, derived
 from gateway_guard.profile import ROW
+from gateway_guard.subjects import half_of, hash_of
+from tests.contributions import features
 from tests.driving import DAY, Caller, Driver
 from tests.traffic import INNOCENTS
 
@@ -78,3 +81,38 @@ def test_keys_for_different_purposes_have_nothing_in_common() -> None:
     assert one != other
     assert len(one) == 32
     assert derived(b"secret", b"history") == one != derived(b"other", b"history")
+
+
+def test_whoever_is_forgotten_was_never_there() -> None:
+    """Wherever the memory had something of him; others are as they were."""
+    driver, alice, bob = Driver(), Caller("alice"), Caller("bob", "network-b")
+    memory, keys = driver.memory, [Caller(name).principal.key for name in ("alice", "bob")]
+    memory.share()
+    stranger = Caller("stranger", "network-s")
+    driver.ask(stranger, next(INNOCENTS["chat"](Random(3))), status=401)
+    for caller in (alice, bob):
+        for item in islice(INNOCENTS["chat"](Random(1)), 6):
+            driver.ask(caller, item, seconds=5)
+        driver.flush()
+        hash_ = hash_of(caller.principal.key)
+        memory.declined.note(hash_, features([1, 2]))
+        memory.placed.add(memory.history.place(hash_, "thread"), features([1, 2]), ())
+        memory.revoked[caller.principal.key] = True
+    assert memory.subjects.sightings
+    memory.forget([keys[0], stranger.principal.key, b"\x06" + bytes(15)])
+    known = [(driver.subject(each), driver.known_since(each)) for each in (alice, stranger)]
+    assert known == [(None, None)] * 2
+    half = half_of(hash_of(keys[0]))
+    learned = memory.history.news()
+    places = [*learned.texts, *learned.pairs, *(memory.first_uses.added or ())]
+    assert half not in map(half_of, places)
+    assert half_of(hash_of(keys[1])) in map(half_of, places)
+    assert memory.placed.get(memory.history.place(hash_of(keys[0]), "thread")) is None
+    assert memory.placed.get(memory.history.place(hash_of(keys[1]), "thread")) is not None
+    assert len(memory.declined) == 1
+    assert [*memory.revoked] == [keys[1]]
+    assert {key for _, key in memory.subjects.sightings} == {keys[1][-8:]}
+    assert driver.subject(bob) is not None
+    assert not driver.verified(alice)
+    driver.meet(alice)
+    assert driver.verified(alice)

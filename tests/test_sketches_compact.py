@@ -183,3 +183,49 @@ def test_a_map_forgets_what_is_not_asked_for() -> None:
         assert len(kept) <= 8
     assert kept.get(1) is None
     assert kept.get(99) == "99"
+
+
+HALF = st.sets(st.integers(0, 3))
+HASHES = st.lists(st.tuples(st.integers(0, 3), st.integers(2, 99)), unique=True, max_size=40)
+
+
+@given(HASHES, HALF)
+def test_what_has_one_upper_half_can_be_forgotten(
+    found: list[tuple[int, int]], halves: set[int]
+) -> None:
+    """And nothing else, wherever it is, or was noted for others."""
+    hashes = [upper << 32 | lower for upper, lower in found]
+    kept = {hash_ for hash_ in hashes if hash_ >> 32 not in halves}
+    table, panes, mapped = InstantTable(12 * 8 * 1024), TwoPaneSet(200, 10.0), TwoPaneMap[int](200)
+    table.added, panes.added = {}, []
+    for number, hash_ in enumerate(hashes):
+        table.add(hash_, 5.0)
+        panes.add(hash_, 11.0 * (number > 20))
+        mapped[hash_] = number
+    table.remove(halves_of(halves), upper_halves=True)
+    panes.remove_halves(halves)
+    mapped.remove_halves(halves)
+    assert {hash_ for hash_ in hashes if table.get(hash_) is not None} == kept
+    assert {hash_ for hash_ in hashes if hash_ in panes} == kept
+    assert {hash_ for hash_ in hashes if mapped.get(hash_) is not None} == kept
+    assert set(table.added) == set(panes.added) == kept
+
+
+def halves_of(halves: set[int]) -> list[int]:
+    """Return hashes with these upper halves."""
+    return [upper << 32 | 0xABC for upper in halves]
+
+
+def test_single_hashes_can_be_forgotten() -> None:
+    """Those that are given, if they are there; their places are free again."""
+    table, mapped = InstantTable(12 * 8), TwoPaneMap[str](8)
+    for hash_ in range(1, 9):
+        table.add(hash_, 5.0)
+        mapped[hash_] = "known"
+    table.remove([3, 77])
+    mapped.remove(3)
+    mapped.remove(77)
+    assert [table.get(hash_) for hash_ in (2, 3, 4)] == [5.0, None, 5.0]
+    assert (mapped.get(3), mapped.get(8)) == (None, "known")
+    table.add(99, 7.0)
+    assert not table.overflowed

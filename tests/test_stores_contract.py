@@ -368,3 +368,78 @@ def test_whoever_closed_a_store_can_connect_again(place: Place) -> None:
 def test_a_store_says_what_time_it_is(place: Place) -> None:
     """Its own, by which replicas agree."""
     assert place.store().now() == pytest.approx(time.time(), abs=60.0)
+
+
+def test_all_subjects_are_found_page_by_page(place: Place) -> None:
+    """Each with all of its parts, of its own namespace alone, and no sums."""
+    store, other = place.store(), place.store("other")
+    ids = [number.to_bytes(16) for number in range(1, 701)]
+    store.write([Part(id_, slot, (0, 1, 1), id_) for id_ in ids for slot in (0, 9)])
+    store.write([Part(ids[0], GROUPS, (0, 0, 1), b""), standing(ids[1], time.time() + 60)])
+    other.write([part(1)])
+    found, after, pages = list[bytes](), "", 0
+    while True:
+        page = store.subjects(after, 50)
+        found, after, pages = found + page.ids, page.after, pages + 1
+        if not after:
+            break
+    assert sorted(set(found)) == ids
+    assert pages > 3
+    sizes = [len(parts) for parts in store.parts([*ids[:3], OTHER])]
+    assert sizes == [2, 3, 2, 0]
+
+
+def test_what_was_counted_before_a_pardon_is_not_taken_any_more(place: Place) -> None:
+    """Whatever slot and epoch it comes under; and what there is of it can be dropped."""
+    store = place.store()
+    store.write([part(1, slot=0), part(1, slot=3, reset=7), part(1, slot=GROUPS + 2)])
+    seen = store.versions([SUBJECT], 5)
+    pardon = Part(SUBJECT, STANDING, (7, 0, 1), b"pardoned")
+    store.write([pardon, Part(OTHER, 0, (0, 1, 1), b"")])
+    store.write([part(900, slot=0, epoch=9), part(900, slot=8, reset=6)])
+    assert slots(store.parts([SUBJECT])) == [0, 3, STANDING]
+    store.void([SUBJECT, OTHER, bytes(16)])
+    assert store.parts([SUBJECT, OTHER]) == [
+        [part(1, slot=3, reset=7), pardon],
+        [Part(OTHER, 0, (0, 1, 1), b"")],
+    ]
+    store.write([part(1, slot=0, reset=7)])
+    assert slots(store.parts([SUBJECT])) == [0, 3, STANDING]
+    assert store.versions([SUBJECT], 5) != seen
+    assert slots(store.read([SUBJECT], 0)) == [0, 3, STANDING]
+
+
+def test_a_slot_goes_on_from_a_later_epoch(place: Place) -> None:
+    """Whoever holds it loses it then, and nobody to an earlier one."""
+    store = place.store()
+    held = store.lease(60.0)
+    assert store.leases() == [(held, True)]
+    store.outdate(Lease(held.slot, held.epoch - 1))
+    store.outdate(held)
+    assert store.renew(held, 60.0)
+    store.outdate(Lease(held.slot, held.epoch + 5))
+    store.outdate(Lease(held.slot + 1, 77))
+    assert store.leases() == [(Lease(held.slot, held.epoch + 5), False), (Lease(1, 77), False)]
+    assert not store.renew(held, 60.0)
+    assert store.lease(60.0) == Lease(held.slot, held.epoch + 6)
+    assert store.lease(60.0) == Lease(1, 78)
+
+
+def test_entries_and_instants_can_be_taken_out(place: Place) -> None:
+    """Those that are named, and no others."""
+    store = place.store()
+    for data in (b"one", b"two", b"three"):
+        store.append("news", data)
+    store.append("history", b"two")
+    entries = store.entries("news", "", 10)
+    store.drop_entries("news", [entries[1].cursor])
+    store.drop_entries("news", [])
+    assert [entry.data for entry in store.entries("news", "", 10)] == [b"one", b"three"]
+    assert len(store.entries("history", "", 10)) == 1
+    hashes = np.array([1, 2**63 + 1, 5], np.uint64)
+    for kind in ("ages", "uses"):
+        store.keep_instants(kind, hashes, np.array([1.0, 2.0, 3.0]))
+    store.drop_instants("ages", hashes[:2])
+    store.drop_instants("none", hashes)
+    assert instants(store, "ages", 10) == {5: 3.0}
+    assert len(instants(store, "uses", 10)) == 3

@@ -92,6 +92,7 @@ def read_identities(directory: Path) -> dict[str, Identity]:
     for path in sorted((directory / IDENTITIES).glob("*/*.jsonl")):
         whole, _, _ = path.read_bytes().rpartition(b"\n")
         for line in whole.splitlines():
-            identity = decoder.decode(line)
-            found[identity.pseudonym] = identity
+            if line.strip():  # what was erased is blank
+                identity = decoder.decode(line)
+                found[identity.pseudonym] = identity
     return found

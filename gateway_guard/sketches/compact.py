@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _WAYS = 8
 _LATEST = (1 << 32) - 1
+_HALF = 32
 
 
 class InstantTable:
@@ -67,6 +68,19 @@ class InstantTable:
         if self.add(hash_, at) > at:
             self._instants[self._place(hash_ or 1)] = max(0, int(at))
         self.added = added
+
+    def remove(self, hashes: Collection[int], *, upper_halves: bool = False) -> None:
+        """Forget instants; others never learn of them either.
+
+        They are given by their hashes, or all that share the upper 32 bits with some.
+        """
+        bits = np.uint64(_HALF if upper_halves else 0)
+        kept, unwanted = np.asarray(self._hashes), np.array([*hashes], np.uint64) >> bits
+        found = np.flatnonzero(np.isin(kept >> bits, unwanted) & (kept > 0))
+        kept[found] = np.asarray(self._instants)[found] = 0
+        listed = set(unwanted.tolist())
+        for hash_ in [hash_ for hash_ in self.added or () if hash_ >> int(bits) in listed]:
+            del (self.added or {})[hash_]
 
     def _place(self, hash_: int) -> int:
         start = (hash_ % self._buckets) * _WAYS
@@ -144,6 +158,16 @@ class TwoPaneSet:
         if self.added is not None:
             self.added.append(hash_)
 
+    def remove_halves(self, halves: Collection[int]) -> None:
+        """Forget the hashes with these upper 32 bits; others never learn of them either."""
+        unwanted = np.array([*halves], np.uint64)
+        for pane in (self._newer, self._older):
+            hashes = np.fromiter(pane, np.uint64, len(pane))
+            found = np.isin(hashes >> np.uint64(_HALF), unwanted)
+            pane.difference_update(hashes[found].tolist())
+        if self.added is not None:
+            self.added[:] = [hash_ for hash_ in self.added if hash_ >> _HALF not in halves]
+
     def _is_full_without(self, hash_: int) -> bool:
         return len(self._newer) >= self._pane_capacity and hash_ not in self._newer
 
@@ -169,6 +193,17 @@ class TwoPaneMap(Generic[T]):
         if len(self._newer) >= self._pane_capacity and hash_ not in self._newer:
             self._older, self._newer = self._newer, {}
         self._newer[hash_] = value
+
+    def remove(self, hash_: int) -> None:
+        """Forget a hash and its value."""
+        for pane in (self._newer, self._older):
+            pane.pop(hash_, None)
+
+    def remove_halves(self, halves: Collection[int]) -> None:
+        """Forget the hashes with these upper 32 bits, and their values."""
+        for pane in (self._newer, self._older):
+            for hash_ in [hash_ for hash_ in pane if hash_ >> _HALF in halves]:
+                del pane[hash_]
 
     def get(self, hash_: int) -> T | None:
         """Return the value of a hash, ``None`` where none is kept."""

@@ -77,6 +77,13 @@ class Instants(NamedTuple):
     at: Times
 
 
+class Subjects(NamedTuple):
+    """A page of subjects; ``after`` is empty where it is the last one."""
+
+    after: str
+    ids: list[bytes]
+
+
 class Store(Protocol):
     """Keeps what must survive a process or be known to others.
 
@@ -116,7 +123,7 @@ class Store(Protocol):
         ...
 
     def write(self, parts: Sequence[Part]) -> None:
-        """Keep each part that is newer than the one in its slot."""
+        """Keep each part that is newer than the one in its slot, and than its subject's pardon."""
 
     def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return a number for each subject that changes with every part but a slot's own.
@@ -157,6 +164,33 @@ class Store(Protocol):
         """Return about ``most`` of the instants that follow a cursor, in no order."""
         ...
 
+    def subjects(self, after: str, most: int) -> Subjects:
+        """Return about ``most`` of the subjects of which something is kept, in no order.
+
+        One that is there all the while is in some page, and may be in several.
+        """
+        ...
+
+    def parts(self, subjects: Sequence[bytes]) -> list[list[Part]]:
+        """Return all that is kept of each subject but sums."""
+        ...
+
+    def void(self, subjects: Sequence[bytes]) -> None:
+        """Drop the parts and sums of each subject that its last pardon lets count as nothing."""
+
+    def leases(self) -> list[tuple[Lease, bool]]:
+        """Return all slots, and whether somebody holds each."""
+        ...
+
+    def outdate(self, lease: Lease) -> None:
+        """Let a slot go on from an epoch, unless it has a later one; its holder loses it."""
+
+    def drop_entries(self, log: str, cursors: Sequence[str]) -> None:
+        """Drop entries of a log."""
+
+    def drop_instants(self, kind: str, hashes: Hashes) -> None:
+        """Forget the instants of some hashes."""
+
     def prune(self) -> None:
         """Drop what was not written for as long as it is to be kept, and what logs need not."""
 
@@ -165,8 +199,12 @@ class Store(Protocol):
 
 
 class Keeping(NamedTuple):
-    """For whom a store keeps things, and for how long; ``entries`` is how long a log may get."""
+    """For whom a store keeps things, and for how long; ``entries`` is how long a log may get.
+
+    ``patience_seconds`` is for whoever may wait longer for a call than a guard does.
+    """
 
     namespace: str
     seconds: float
     entries: int = 20_000
+    patience_seconds: float = 0.0

@@ -34,7 +34,9 @@ def is_shared(settings: Settings) -> bool:
     return folder is not None and os.access(folder, os.W_OK | os.X_OK)
 
 
-def store_of(settings: Settings, clock: Callable[[], float]) -> Store:
+def store_of(
+    settings: Settings, clock: Callable[[], float], *, patience_seconds: float = 0.0
+) -> Store:
     """Return the store that the settings mean; ``clock`` gives wall-clock seconds.
 
     Without ``STORE`` that is a file in the state directory, if there is one that can be written to,
@@ -44,7 +46,8 @@ def store_of(settings: Settings, clock: Callable[[], float]) -> Store:
         ConfigurationError: its URL cannot be used, or not with the rest.
 
     """
-    keeping = Keeping(settings.namespace, settings.retention)
+    kept_seconds, patience = settings.retention, patience_seconds
+    keeping = Keeping(settings.namespace, kept_seconds, patience_seconds=patience)
     size_bytes = int(PART_OF_MEMORY * settings.memory)
     if settings.store is None:
         if settings.state_dir is not None and is_shared(settings):

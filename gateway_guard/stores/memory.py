@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway_guard.stores import groups
-from gateway_guard.stores.base import STANDING, STARTS, Entry, Instants, Keeping, Lease, Part
+from gateway_guard.stores.base import (
+    STANDING,
+    STARTS,
+    Entry,
+    Instants,
+    Keeping,
+    Lease,
+    Part,
+    Subjects,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,7 +88,7 @@ class MemoryStore:
         for part in parts:
             kept = self._subjects.setdefault(part.subject, _Kept())
             before = kept.parts.get(part.slot)
-            if before is None or before.version < part.version:
+            if kept.takes(part):
                 self._held += len(part.data) + (-len(before.data) if before else _OVERHEAD)
                 kept.parts[part.slot] = part
                 kept.changes[part.slot] += not groups.is_group(part.slot)
@@ -140,6 +149,47 @@ class MemoryStore:
         hashes = np.array([hash_ for hash_, _ in page], np.uint64)
         return Instants(cursor, hashes, np.array([at for _, (at, _) in page], np.float64))
 
+    def subjects(self, after: str, most: int) -> Subjects:
+        """Return a page, in the order of the ids."""
+        first = bytes.fromhex(after)
+        later = sorted(subject for subject in self._subjects if not after or subject > first)
+        return Subjects(later[most - 1].hex() if len(later) > most else "", later[:most])
+
+    def parts(self, subjects: Sequence[bytes]) -> list[list[Part]]:
+        """Return all but sums."""
+        kept = [self._subjects.get(subject, _NOTHING).parts.values() for subject in subjects]
+        return [[part for part in each if not groups.is_group(part.slot)] for each in kept]
+
+    def void(self, subjects: Sequence[bytes]) -> None:
+        """Drop what counts as nothing."""
+        for subject in subjects:
+            kept = self._subjects.get(subject, _NOTHING)
+            for part in [part for part in kept.parts.values() if part.version[0] < kept.reset]:
+                del kept.parts[part.slot]
+                self._held -= len(part.data) + _OVERHEAD
+
+    def leases(self) -> list[tuple[Lease, bool]]:
+        """Return all slots."""
+        now = self._clock()
+        slots = enumerate(self._leases)
+        return [(Lease(slot, epoch), until_at > now) for slot, (epoch, until_at) in slots]
+
+    def outdate(self, lease: Lease) -> None:
+        """Let a slot go on from an epoch."""
+        self.renew(lease, 0.0)
+        if self._leases[lease.slot][0] < lease.epoch:
+            self._leases[lease.slot] = lease.epoch, 0.0
+
+    def drop_entries(self, log: str, cursors: Sequence[str]) -> None:
+        """Drop entries."""
+        kept = [entry for entry in self._logs.get(log, ()) if str(entry[0]) not in cursors]
+        self._logs[log] = deque(kept, maxlen=self._keeping.entries)
+
+    def drop_instants(self, kind: str, hashes: Hashes) -> None:
+        """Forget instants."""
+        for hash_ in hashes.tolist():
+            self._instants.get(kind, {}).pop(hash_, None)
+
     def prune(self) -> None:
         """Drop what is too old."""
         oldest = self._clock() - self._keeping.seconds
@@ -173,6 +223,18 @@ class _Kept:
         self.parts: dict[int, Part] = {}
         self.changes = Counter[int]()
         self.written_at = 0.0
+
+    @property
+    def reset(self) -> int:
+        """When the subject was last pardoned."""
+        standing = self.parts.get(STANDING)
+        return standing.version[0] if standing is not None else 0
+
+    def takes(self, part: Part) -> bool:
+        """Tell whether a part is newer than what is known."""
+        before = self.parts.get(part.slot)
+        newer = before is None or before.version < part.version
+        return newer and part.version[0] >= self.reset
 
 
 _NOTHING = _Kept()

@@ -19,6 +19,8 @@ if old then
   local x, y, z = struct.unpack('>I4I4I8', new)
   if a > x or (a == x and (b > y or (b == y and c >= z))) then return 0 end
 end
+local standing = redis.call('HGET', KEYS[1], '65535')
+if standing and struct.unpack('>I4', standing) > struct.unpack('>I4', new) then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], new)
 local slot = tonumber(ARGV[1])
 if slot < 61440 or slot == 65535 then
@@ -71,6 +73,20 @@ for group, parts in pairs(members) do
 end
 return found
 """
+VOID = """
+local standing = redis.call('HGET', KEYS[1], '65535')
+if not standing then return 0 end
+local reset, dropped = struct.unpack('>I4', standing), 0
+local fields = redis.call('HGETALL', KEYS[1])
+for at = 1, #fields, 2 do
+  local slot, value = fields[at], fields[at + 1]
+  if tonumber(slot) and #value >= 4 and struct.unpack('>I4', value) < reset then
+    redis.call('HDEL', KEYS[1], slot, 'own' .. slot)
+    dropped = dropped + 1
+  end
+end
+return dropped
+"""
 LEASE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -92,6 +108,13 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if held and string.match(held, '(%d+) ') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now + ARGV[3]))
+return 1
+"""
+
+OUTDATE = """
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if held and tonumber(string.match(held, '(%d+) ')) >= tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' 0')
 return 1
 """
 

@@ -24,20 +24,20 @@ from gateway_guard.stores.base import (
     Entry,
     Instants,
     Lease,
-    Part,
 )
+from gateway_guard.stores.sqlite_holdings import PARTS, SqliteHoldings, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gateway_guard.stores.base import Hashes, Keeping, Times
+    from gateway_guard.stores.base import Hashes, Keeping, Part, Times
 
 _BUSY_SECONDS = 0.1
 _TRIES = 3
 _AT_ONCE = 500  # variables that one statement may have, in the oldest SQLite around
 
 
-class SqliteStore:
+class SqliteStore(SqliteHoldings):
     """A file that all workers of one machine may have open."""
 
     shared = True
@@ -49,6 +49,11 @@ class SqliteStore:
         self._ns = keeping.namespace
         self._database: sqlite3.Connection | None = None
         self._opened_file, self._damaged = 0, False
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
 
     def connect(self) -> None:
         """Open the file; one that was found damaged is put aside, and a new one begun."""
@@ -119,12 +124,9 @@ class SqliteStore:
 
     def read(self, subjects: Sequence[bytes], slot: int = 0) -> list[list[Part]]:
         """Return what is to be read of each subject."""
-        what = (
-            "SELECT subject, slot, version, data, until FROM parts WHERE ns = ? AND subject IN ({})"
-        )
         found: dict[bytes, list[Part]] = {subject: [] for subject in subjects}
-        for row in self._rows_of(what, subjects):
-            found[row[0]].append(_part(row))
+        for row in self._rows_of(PARTS, subjects):
+            found[row[0]].append(part_of(row))
         return [groups.chosen(found[subject], slot, self._clock()) for subject in subjects]
 
     def standings(self, most: int) -> list[Part]:
@@ -133,7 +135,7 @@ class SqliteStore:
         SELECT subject, slot, version, data, until FROM parts
         WHERE ns = ? AND until > ? AND slot = ? ORDER BY until DESC LIMIT ?
         """
-        return [_part(row) for row in self._rows(what, self._ns, self._clock(), STANDING, most)]
+        return [part_of(row) for row in self._rows(what, self._ns, self._clock(), STANDING, most)]
 
     def append(self, log: str, data: bytes) -> None:
         """Write an entry."""
@@ -200,7 +202,10 @@ class SqliteStore:
         self._opened_file = self._path.stat().st_ino
         # One thread at a time, but the one that closes may be another than the one that writes.
         database = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self._path,
+            timeout=max(_BUSY_SECONDS, self._keeping.patience_seconds),
+            isolation_level=None,
+            check_same_thread=False,
         )
         try:
             self._prepare(database)
@@ -218,6 +223,7 @@ class SqliteStore:
             raise StoreError(message, hint=hint, kind="schema")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
         database.execute("BEGIN IMMEDIATE")
         [version] = database.execute("PRAGMA user_version").fetchone()
         if version == 0:
@@ -275,12 +281,6 @@ def _connected(database: sqlite3.Connection | None) -> sqlite3.Connection:
         message = "the store is not open"
         raise StoreError(message, kind="closed")
     return database
-
-
-def _part(row: Sequence[Any]) -> Part:
-    subject, slot, version, data, until_at = row
-    reset, epoch, sequence = VERSION.unpack(version)
-    return Part(subject, slot, (reset, epoch, sequence), data, until_at)
 
 
 def _is_damaged(error: Exception) -> bool:

@@ -15,9 +15,22 @@ CREATE TABLE instants (
   ns TEXT, kind TEXT, hash INTEGER, at REAL, used REAL, PRIMARY KEY (ns, kind, hash)) WITHOUT ROWID;
 """
 WRITE = """
-INSERT INTO parts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+INSERT INTO parts SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS (
+  SELECT 1 FROM parts WHERE ns = ?1 AND subject = ?2 AND slot = 65535
+  AND substr(version, 1, 4) > substr(?4, 1, 4))
 ON CONFLICT DO UPDATE SET version = ?4, data = ?5, until = ?6, at = ?7, change = ?8
 WHERE ?4 > version
+"""
+VOID = """
+DELETE FROM parts WHERE ns = ?1 AND subject = ?2 AND substr(version, 1, 4) < (
+  SELECT substr(version, 1, 4) FROM parts WHERE ns = ?1 AND subject = ?2 AND slot = 65535)
+"""
+SUBJECTS = """
+SELECT DISTINCT subject FROM parts WHERE ns = ? AND subject > ? ORDER BY subject LIMIT ?
+"""
+OUTDATE = """
+INSERT INTO writers VALUES (?1, ?2, ?3, 0)
+ON CONFLICT DO UPDATE SET epoch = ?3, until = 0 WHERE epoch < ?3
 """
 KEEP_INSTANT = """
 INSERT INTO instants VALUES (?1, ?2, ?3, ?4, ?5)

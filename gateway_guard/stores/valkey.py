@@ -19,10 +19,21 @@ from valkey.sentinel import Sentinel
 
 from gateway_guard.exceptions import StoreError
 from gateway_guard.stores.base import GROUPS, SCHEMA, STANDING, Entry, Instants, Lease, Part
-from gateway_guard.stores.records import LEASE, READ, RENEW, WRITE, packed, unpacked
+from gateway_guard.stores.records import (
+    LEASE,
+    OUTDATE,
+    READ,
+    RENEW,
+    VOID,
+    WRITE,
+    packed,
+    unpacked,
+)
+from gateway_guard.stores.valkey_holdings import SHARDS, ValkeyHoldings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from gateway_guard.stores.base import Hashes, Keeping, Times
     from gateway_guard.stores.urls import Address
@@ -32,11 +43,10 @@ Commands: TypeAlias = Any
 Answer: TypeAlias = Any
 
 TIMEOUT_SECONDS = 0.1
-_SHARDS = 16  # instants are spread over so many keys, so that a cluster can share them out
-_TREND = 1000
+_SCRIPTS = (WRITE, READ, LEASE, RENEW, VOID, OUTDATE)
 
 
-class ValkeyStore:
+class ValkeyStore(ValkeyHoldings):
     """One server or several, as the address says."""
 
     shared = True
@@ -53,9 +63,9 @@ class ValkeyStore:
         """Find the server that takes writes, and teach it the scripts."""
         self.close()
         with _telling():
-            client: Commands = _client_of(self._address)
+            client: Commands = _client_of(self._address, self._keeping.patience_seconds)
             self._client = client
-            scripts = {text: client.script_load(text) for text in (WRITE, READ, LEASE, RENEW)}
+            scripts = {text: client.script_load(text) for text in _SCRIPTS}
             self._scripts = {text: _first(answer) for text, answer in scripts.items()}
             key = self._begin + b"schema"
             client.set(key, SCHEMA, nx=True)
@@ -160,7 +170,7 @@ class ValkeyStore:
         now = self.now()
         with self._pipeline() as pipeline:
             for hash_, instant in zip(hashes.tolist(), at.tolist(), strict=True):
-                key, member = self._instant_key(kind, hash_ % _SHARDS), hash_.to_bytes(8)
+                key, member = self._instant_key(kind, hash_ % SHARDS), hash_.to_bytes(8)
                 pipeline.zadd(key, {member: instant}, lt=True)
                 pipeline.zadd(key + b":used", {member: now}, gt=True)
 
@@ -173,36 +183,15 @@ class ValkeyStore:
         page = {int.from_bytes(member): at for member, at in found}
         further = f"{shard} {following}"
         if not following:
-            further = f"{int(shard) + 1} 0" if int(shard) + 1 < _SHARDS else ""
+            further = f"{int(shard) + 1} 0" if int(shard) + 1 < SHARDS else ""
         hashes = np.array([*page], np.uint64)
         return Instants(further, hashes, np.array([*page.values()], np.float64))
-
-    def prune(self) -> None:
-        """Drop what is too old; parts expire by themselves."""
-        now = self.now()
-        oldest = now - self._keeping.seconds
-        with self._pipeline() as pipeline:
-            pipeline.zremrangebyscore(self._begin + b"standings", "-inf", now)
-            for log in (b"news", b"history"):
-                first = f"{int(1000 * oldest)}"
-                pipeline.xtrim(self._begin + b"log:" + log, minid=first, approximate=True)
-        for kind in ("ages", "uses"):
-            for shard in range(_SHARDS):
-                self._prune_instants(self._instant_key(kind, shard), oldest)
 
     def close(self) -> None:
         """Let go of connections."""
         client, self._client = self._client, _Closed()
         with suppress(ValkeyError, OSError):
             client.close()
-
-    def _prune_instants(self, key: bytes, oldest: float) -> None:
-        with _telling():
-            client = self._client
-            unused = client.zrangebyscore(key + b":used", "-inf", oldest, 0, _TREND)
-            if unused:
-                client.zrem(key, *unused)
-                client.zrem(key + b":used", *unused)
 
     def _index(self, pipeline: Commands, part: Part) -> None:
         key = self._begin + b"standings"
@@ -221,6 +210,9 @@ class ValkeyStore:
         with _telling():
             answer: object = self._client.evalsha(self._scripts[script], 1, key, *values)
         return answer
+
+    def _telling(self) -> AbstractContextManager[None]:
+        return _telling()
 
     @contextmanager
     def _pipeline(self) -> Iterator[Commands]:
@@ -244,13 +236,14 @@ class _Closed:
         """Stay closed."""
 
 
-def _client_of(address: Address) -> Valkey | ValkeyCluster:
+def _client_of(address: Address, patience_seconds: float) -> Valkey | ValkeyCluster:
     """Return a client that gives up early and never tries again by itself."""
+    timeout = max(TIMEOUT_SECONDS, patience_seconds)
     options: dict[str, Any] = {
         "username": address.username,
         "password": address.password,
-        "socket_timeout": TIMEOUT_SECONDS,
-        "socket_connect_timeout": TIMEOUT_SECONDS,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
     }
     if address.tls:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gateway_guard.memory import Memory
 
-NEWS, HISTORY = "news", "history"
+NEWS, HISTORY, ORDERS = "news", "history", "orders"
 AGES, USES = "ages", "uses"
 _MOST_OF_A_KIND = 65_536  # of what may be forgotten
 
@@ -28,7 +28,8 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     """What a subject has coming, as one writer tells the others; instants are the store's clock.
 
     ``added`` are the exchanges above the threshold since this writer last told of the subject,
-    ``seen`` is the revision that he knew when he made this one.
+    ``seen`` is the revision that he knew when he made this one. ``erased`` says that nothing of
+    before the reset is to be kept of the subject anywhere.
     """
 
     subject: bytes
@@ -50,6 +51,7 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     returns: int = 0
     probation: bool = False
     provisional: bool = False
+    erased: bool = False
 
     @property
     def rank(self) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from gateway_guard.actions import Action
+from gateway_guard.principal import SubjectKind
 from gateway_guard.standing import Said, Standing
 from gateway_guard.stores.base import STANDING, Part
 from gateway_guard.syncing.news import Notice, encode
@@ -29,7 +30,10 @@ class Notices:
     def __init__(self, memory: Memory, rows: Rows, now: Callable[[], Instant]) -> None:
         """Begin with nothing told; ``now`` gives the present."""
         self._memory, self._rows, self._now = memory, rows, now
+        self._began_at = now().wall  # who begins after an erasure has nothing of before it
         self._resets: LRUCache[bytes, int] = LRUCache(_RESETS_KEPT)
+        self._erased: LRUCache[bytes, int] = LRUCache(_RESETS_KEPT)
+        self._to_erase: dict[bytes, int] = {}
 
     def collect(self, shift: Shift) -> list[Notice]:
         """Return what others should know of what has changed since the last time."""
@@ -89,6 +93,8 @@ class Notices:
         """
         subject, standings = notice.subject, self._memory.standings
         self._forgive(subject, notice.reset)
+        if notice.erased and notice.reset >= shift.wall_out(self._began_at):
+            self._erase(subject, notice.reset)
         if notice.reset < self._resets.get(subject, 0):
             return
         known = standings.get(subject) or Standing()
@@ -127,6 +133,20 @@ class Notices:
         at = int(shift.wall_out(self._now().wall))
         self._forgive(subject, max(at, self._resets.get(subject, 0) + 1))
         return Notice(subject, reset=self._resets[subject], revision=at, seen=at)
+
+    def take_erased(self) -> dict[bytes, int]:
+        """Return the subjects that were erased elsewhere since the last time, with their resets."""
+        erased, self._to_erase = self._to_erase, {}
+        return erased
+
+    def _erase(self, subject: bytes, reset: int) -> None:
+        """Have nothing kept of a subject, nor of the templates within it, if that is new."""
+        if reset <= self._erased.get(subject, 0):
+            return
+        within = self._memory.within(subject) if subject[0] == SubjectKind.KEY else []
+        for each in (subject, *within):
+            self._forgive(each, reset)
+            self._erased[each] = self._to_erase[each] = reset
 
     def _forgive(self, subject: bytes, reset: int) -> None:
         """Let a standing and a row of before a reset count as nothing."""

@@ -12,7 +12,7 @@ from gateway_guard.profile import RowArray
 from gateway_guard.stores.base import STANDING, STARTS, Entry, Instants, Lease, Part
 from gateway_guard.stores.groups import is_group, is_young, records_of, summed
 from gateway_guard.stores.parts import from_part, to_part
-from gateway_guard.syncing.news import AGES, HISTORY, NEWS, USES
+from gateway_guard.syncing.news import AGES, HISTORY, NEWS, ORDERS, USES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,13 +73,15 @@ class Heard(msgspec.Struct):
     """What a store said in one round.
 
     ``offset_seconds`` is what its clock is ahead of this process's; ``lost`` says that the lease
-    is, and then that nothing else was done. ``complete`` says that all ages were read.
+    is, and then that nothing else was done. Nor was it where there are ``orders``: what an operator
+    has ordered is to be heeded before more is said. ``complete`` says that all ages were read.
     """
 
     lease: Lease
     offset_seconds: float
     writers: int
     lost: bool = False
+    orders: list[Entry] = []
     found: list[Found] = []
     entries: list[Entry] = []
     history: list[Entry] = []
@@ -99,12 +101,14 @@ class Conversation:
         self._renew_at = self._look_at = self._prune_at = 0.0
         self._offset_seconds, self._writers = 0.0, 1
         self._news_at = self._history_at = ""
+        self._orders_at: str | None = None
+        self._heed_at, self._connection = 0.0, 0
         self._pages = {AGES: "", USES: ""}
         self._unread = [AGES, USES]
         self._heard_history = False
 
-    def hold(self, store: Store, batch: Batch) -> Heard:
-        """Say and ask everything.
+    def hold(self, store: Store, batch: Batch, connection: int = 0) -> Heard:
+        """Say and ask everything; ``connection`` is another one whenever the store was away.
 
         Raises:
             StoreError: some of it was not done; all of it may be done again.
@@ -114,7 +118,9 @@ class Conversation:
         self._look_at_clock(store)
         lease = self._lease or Lease(0, 0)
         heard = Heard(lease, self._offset_seconds, self._writers, lost)
-        if lost:
+        if not lost and store.durable:
+            heard.orders = self._orders(store, connection)
+        if lost or heard.orders:
             return heard
         self._say(store, batch, lease)
         if store.durable:
@@ -148,6 +154,20 @@ class Conversation:
             self._look_at = now + _CLOCK_SECONDS
             self._offset_seconds = store.now() - self._now().wall
             self._writers = store.writers()
+
+    def _orders(self, store: Store, connection: int) -> list[Entry]:
+        """Return what was ordered, where that may have been missed: news do not wait for ever."""
+        now = self._now().steady
+        if self._orders_at is None:
+            self._orders_at = store.end(ORDERS)  # who begins knows nothing that he could forget
+        elif now < self._heed_at and connection == self._connection:
+            return []
+        orders = store.entries(ORDERS, self._orders_at, _ENTRIES_A_ROUND)
+        if orders:
+            self._orders_at = orders[-1].cursor
+        else:
+            self._heed_at, self._connection = now + _CLOCK_SECONDS, connection
+        return orders
 
     def _say(self, store: Store, batch: Batch, lease: Lease) -> None:
         parts = list(batch.standings)

@@ -249,10 +249,21 @@ class Rows:
         if unsaid:
             copy = self._table.slab.rows[row : row + 1].copy()
             self._keep(subject.id, _Evicted(copy, bool(self._based[row])))
+        self._clear(row)
+        self._unread.pop(subject.id, None)
+
+    def forget(self, subject: bytes) -> None:
+        """Neither read nor push what is still held of a subject that is to be erased."""
+        self._unread.pop(subject, None)
+        self._evicted.pop(subject, None)
+        held = self._table.get(subject)
+        if held is not None and held.row >= 0:
+            self._clear(held.row)
+
+    def _clear(self, row: int) -> None:
         self._based[row] = self._planned[row] = False
         self._version[row] = self._pushed[row] = 0
         self._pushed_at[row] = self._asked_at[row] = -inf
-        self._unread.pop(subject.id, None)
 
     def _keep(self, subject: bytes, gone: _Evicted) -> None:
         before = self._evicted.pop(subject, None)

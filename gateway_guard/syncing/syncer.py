@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
 from gateway_guard import profile
-from gateway_guard.instrumentation import Contained
 from gateway_guard.principal import SubjectKind
 from gateway_guard.stores.base import STANDING
-from gateway_guard.stores.link import Link
 from gateway_guard.subjects import hash_of
 from gateway_guard.syncing import news
 from gateway_guard.syncing.clocks import Shift
+from gateway_guard.syncing.erasing import Erasure
 from gateway_guard.syncing.notices import Notices, kept
 from gateway_guard.syncing.rounds import MOST_STANDINGS, Batch, Conversation
 from gateway_guard.syncing.rows import Rows
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
     from gateway_guard.stores.base import Entry, Lease, Part, Store
+    from gateway_guard.stores.link import Link
     from gateway_guard.syncing.rounds import Found, Heard
     from gateway_guard.timeline import Instant, Timeline
 
@@ -110,7 +111,8 @@ class Syncer:
 
     def exchange(self, batch: Batch) -> Heard | None:
         """Say and ask a batch, in the store's thread; ``None`` where that was not done."""
-        return self.link.attempt(lambda store: self._conversation.hold(store, batch))
+        link, hold = self.link, self._conversation.hold
+        return link.attempt(lambda store: hold(store, batch, link.connections))
 
     def urgent(self, heard: Heard | None) -> bool:
         """Tell whether the next round is not to be waited for: what was read is to be said now."""
@@ -129,8 +131,8 @@ class Syncer:
 
     def apply(self, batch: Batch, heard: Heard | None) -> None:
         """Take note of what was heard, or of what is still to be said."""
-        if heard is None or heard.lost:
-            self._take_back(batch, restored=heard is None)
+        if heard is None or heard.lost or heard.orders:
+            self._take_back(batch, restored=heard is None or not heard.lost)
         if heard is None:
             return
         self._lease, self._offset_seconds = heard.lease, heard.offset_seconds
@@ -140,8 +142,13 @@ class Syncer:
         if heard.lost:
             self._rows.lost()
             return
-        self._done(batch)
         shift = self._shift(self._timeline.now())
+        if heard.orders:
+            for entry in heard.orders:
+                self._hear_news(entry, shift, again=True)
+            self._erase()
+            return
+        self._done(batch)
         if self.link.connections != self._connections:
             self._connections = self.link.connections
             for notice in () if self._alone else self._notices.lasting(shift):
@@ -203,6 +210,7 @@ class Syncer:
         late = now.steady - self._segment_at >= _SEGMENT_SECONDS
         if (full or late or everything) and not segment.empty:
             self._segment, self._segment_at = news.News(), now.steady
+            segment.at = now.steady + self._shift(now).steady_seconds
             batch.history.append(news.encode(segment))
 
     def _take_back(self, batch: Batch, *, restored: bool) -> None:
@@ -239,6 +247,21 @@ class Syncer:
         if heard.first_started_at is not None:
             self._memory.first_started_at = heard.first_started_at
         self._memory.ages_known = self._memory.ages_known or heard.complete
+        self._erase()
+
+    def _erase(self) -> None:
+        """Let go of what was erased, here and in what is still to be said."""
+        erased = self._notices.take_erased()
+        if not erased:
+            return
+        for subject in erased:
+            self._rows.forget(subject)
+            self._standings.pop(subject, None)
+            self._used.pop(hash_of(subject), None)
+        self._memory.forget(erased)
+        erasure = Erasure(erased, before=inf)
+        self._unsent = deque(map(erasure.without, self._unsent))
+        self._segment = erasure.without(self._segment)
 
     def _hear_found(self, found: Found, shift: Shift) -> None:
         self._rows.hear(found, shift.steady_seconds)
@@ -252,7 +275,7 @@ class Syncer:
             if notice is not None:
                 self._notices.hear(notice, shift, again=True)
 
-    def _hear_news(self, entry: Entry, shift: Shift) -> None:
+    def _hear_news(self, entry: Entry, shift: Shift, *, again: bool = False) -> None:
         """Learn what another writer tells, once."""
         told = news.decode(entry.data)
         if told is None or (told.slot, told.epoch) == self._lease:
@@ -262,7 +285,7 @@ class Syncer:
             return
         self._heard[writer] = told.number
         for notice in told.notices:
-            self._notices.hear(notice, shift)
+            self._notices.hear(notice, shift, again=again)
         self._memory.learn_ages(told.instants(news.AGES))
         for hash_, at in told.instants(news.USES):
             self._memory.first_uses.lower(hash_, at)
@@ -274,14 +297,3 @@ class Syncer:
 
 def _standings(store: Store) -> tuple[float, list[Part]]:
     return store.now(), store.standings(MOST_STANDINGS)
-
-
-def start_syncer(
-    memory: Memory, store: Store, timeline: Timeline, instruments: Instrumentation
-) -> Syncer:
-    """Return what talks to a store, with the standings that it keeps taken over."""
-    link = Link(store, instruments, lambda: timeline.now().steady)
-    syncer = Syncer(memory, link, timeline, instruments)
-    with Contained(instruments):
-        syncer.begin()
-    return syncer

@@ -1,0 +1,1 @@
+"""What operators do to a store: take all of it elsewhere, erase somebody from it, pardon."""
