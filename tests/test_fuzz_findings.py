@@ -143,3 +143,20 @@ def test_many_small_objects_take_no_longer_than_a_bound(path: str, item: bytes) 
     """A hundred kilobytes of objects that say nothing are given up before long."""
     body = b'{"messages":[%b,1]}' % b",".join([item] * 34_000)
     assert calls_in(lambda: read_request(body, path)) < 10_000 + 3 * len(body)
+
+
+@pytest.mark.parametrize("value", [b"[]", b'[{"text":"a"}]', b"3", b'"a"', b"null"])
+def test_a_prompt_variable_of_a_wrong_type_loses_no_other(value: bytes) -> None:
+    """Bedrock's variables are objects with a text; what else stands there is left out."""
+    body = b'{"promptVariables":{"x":%b,"y":{"text":"a question"}}}' % value
+    _, exchange = read_request(body, "/model/prompt/converse")
+    assert exchange is not None
+    assert [turn.text for turn in exchange.turns] == ["a question"]
+
+
+@pytest.mark.parametrize("depth", [1, 30])
+def test_strings_far_down_take_as_many_calls_as_others(depth: int) -> None:
+    """What is asked for each string does not grow with the lists around it."""
+    inner = '"x",' * 20_000 + '"x"'
+    body = f'{{"system":[{"[" * depth}{inner}{"]" * depth}]}}'.encode()
+    assert is_read_quickly(body, "/model/m/converse")
