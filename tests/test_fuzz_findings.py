@@ -160,3 +160,18 @@ def test_strings_far_down_take_as_many_calls_as_others(depth: int) -> None:
     inner = '"x",' * 20_000 + '"x"'
     body = f'{{"system":[{"[" * depth}{inner}{"]" * depth}]}}'.encode()
     assert is_read_quickly(body, "/model/m/converse")
+
+
+def test_answers_of_which_few_are_broken_are_read_as_fast_as_others() -> None:
+    """What is broken is looked for among many; the others are not read one by one."""
+    item = b'{"candidates":[1]},'
+    body = b"[" + (b'{"a"2 1},' + b'{"a": 1},' * 36) * 800 + item + b"{}]"
+    work = partial(heard, [body], "/v1beta/models/m:streamGenerateContent")
+    assert calls_in(work) < 1.5 * len(body)
+
+
+def test_a_broken_event_of_one_line_is_read_once() -> None:
+    """Its lines were read one by one after it, which for one line is the same again."""
+    events, fewest = b"data: }\n\n" * 20_000, 20_000
+    work = partial(heard, [b"data: {\n\n", events], "/generate", event_stream=True)
+    assert calls_in(work) < 15 * fewest

@@ -67,7 +67,7 @@ class Grammar(Generic[T]):
         """Absorb the JSON value that the lines make up, or those that each of them is."""
         # Two parsers turn down what is blank, which takes them longer than it takes to see that.
         lines = [line for line in lines if line and not line.isspace()]
-        if lines and not self.read_loosely(b"\n".join(lines), tally):
+        if lines and not self.read_loosely(b"\n".join(lines), tally) and len(lines) > 1:
             broken = 0
             for line in lines[:MOST_LINES]:
                 broken += not self.read_loosely(line, tally)
