@@ -175,3 +175,10 @@ def test_a_broken_event_of_one_line_is_read_once() -> None:
     events, fewest = b"data: }\n\n" * 20_000, 20_000
     work = partial(heard, [b"data: {\n\n", events], "/generate", event_stream=True)
     assert calls_in(work) < 15 * fewest
+
+
+def test_an_answer_of_many_numbers_is_not_read_line_by_line() -> None:
+    """A line that holds no object says nothing, and costs as little."""
+    body = b"1\n" * 90_000 + b'{"text":"ab"}\n{\n'
+    assert heard([body], "/generate").output_chars == 2
+    assert calls_in(partial(heard, [body], "/generate")) < len(body)
