@@ -16,15 +16,13 @@ from gateway_guard.deadlines import Deadlines
 from gateway_guard.dialects import dialect_for
 from gateway_guard.enforcement import Pacing
 from gateway_guard.engine import Engine
-from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.instrumentation import Contained, Instrumentation
 from gateway_guard.memory import Memory, derived
 from gateway_guard.model import SHIPPED, Model, configured_model
 from gateway_guard.policy import PolicyFile
 from gateway_guard.powers import Rules
 from gateway_guard.principal import PrincipalReader
-from gateway_guard.scoring import SHIPPED as SHIPPED_WEIGHTS
-from gateway_guard.scoring import Weights, load_weights
+from gateway_guard.scoring import weights_of
 from gateway_guard.settings import deployment_secret, first_started_at, previous_secret
 from gateway_guard.stores import is_shared, store_of
 from gateway_guard.subjects import MINIMUM_SAMPLE
@@ -245,7 +243,7 @@ def build_engine(
             ladder=ladder(settings, secret),
             minimum=MINIMUM_SAMPLE
             + _JITTERED_SAMPLE * abs(jitter(secret, "minimum", settings.jitter)),
-            weights=_weights(starts.model),
+            weights=weights_of(starts.model),
         ),
         pacing=Pacing(
             rates_per_minute=settings.throttle_rates,
@@ -265,18 +263,6 @@ def build_engine(
     )
     memory = Memory(settings.memory, secret, shared=is_shared(settings))
     return Engine(rules, memory, secret, policy=policy, instruments=instruments)
-
-
-def _weights(model: Model) -> Weights:
-    """Return the weights that were fitted with a model, without any those that ship."""
-    if model.weights is None:
-        return SHIPPED_WEIGHTS
-    try:
-        return load_weights(model.weights)
-    except ValueError as error:
-        message = f"the weights of GATEWAY_GUARD_MODEL cannot be used: {error}"
-        hint = "make them with `gateway-guard lab calibrate`, or leave the file out"
-        raise ConfigurationError(message, hint=hint) from None
 
 
 def ladder(settings: Settings, secret: bytes) -> Ladder:

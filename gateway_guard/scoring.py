@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.signals import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from gateway_guard.model import Model
 
 
 PACING = "pacing"
@@ -69,6 +72,23 @@ def load_weights(data: bytes) -> Weights:
 
 
 SHIPPED = load_weights(resources.files("gateway_guard").joinpath("weights.toml").read_bytes())
+
+
+def weights_of(model: Model) -> Weights:
+    """Return the weights that were fitted with a model, without any those that ship.
+
+    Raises:
+        ConfigurationError: they are no weights.
+
+    """
+    if model.weights is None:
+        return SHIPPED
+    try:
+        return load_weights(model.weights)
+    except ValueError as error:
+        message = f"the weights of GATEWAY_GUARD_MODEL cannot be used: {error}"
+        hint = "make them with `gateway-guard lab calibrate`, or leave the file out"
+        raise ConfigurationError(message, hint=hint) from None
 
 
 def score(evidence: Iterable[Evidence], exchanges: float, weights: Weights = SHIPPED) -> Score:

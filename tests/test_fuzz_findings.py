@@ -143,3 +143,42 @@ def test_many_small_objects_take_no_longer_than_a_bound(path: str, item: bytes) 
     """A hundred kilobytes of objects that say nothing are given up before long."""
     body = b'{"messages":[%b,1]}' % b",".join([item] * 34_000)
     assert calls_in(lambda: read_request(body, path)) < 10_000 + 3 * len(body)
+
+
+@pytest.mark.parametrize("value", [b"[]", b'[{"text":"a"}]', b"3", b'"a"', b"null"])
+def test_a_prompt_variable_of_a_wrong_type_loses_no_other(value: bytes) -> None:
+    """Bedrock's variables are objects with a text; what else stands there is left out."""
+    body = b'{"promptVariables":{"x":%b,"y":{"text":"a question"}}}' % value
+    _, exchange = read_request(body, "/model/prompt/converse")
+    assert exchange is not None
+    assert [turn.text for turn in exchange.turns] == ["a question"]
+
+
+@pytest.mark.parametrize("depth", [1, 30])
+def test_strings_far_down_take_as_many_calls_as_others(depth: int) -> None:
+    """What is asked for each string does not grow with the lists around it."""
+    inner = '"x",' * 20_000 + '"x"'
+    body = f'{{"system":[{"[" * depth}{inner}{"]" * depth}]}}'.encode()
+    assert is_read_quickly(body, "/model/m/converse")
+
+
+def test_answers_of_which_few_are_broken_are_read_as_fast_as_others() -> None:
+    """What is broken is looked for among many; the others are not read one by one."""
+    item = b'{"candidates":[1]},'
+    body = b"[" + (b'{"a"2 1},' + b'{"a": 1},' * 36) * 800 + item + b"{}]"
+    work = partial(heard, [body], "/v1beta/models/m:streamGenerateContent")
+    assert calls_in(work) < 1.5 * len(body)
+
+
+def test_a_broken_event_of_one_line_is_read_once() -> None:
+    """Its lines were read one by one after it, which for one line is the same again."""
+    events, fewest = b"data: }\n\n" * 20_000, 20_000
+    work = partial(heard, [b"data: {\n\n", events], "/generate", event_stream=True)
+    assert calls_in(work) < 15 * fewest
+
+
+def test_an_answer_of_many_numbers_is_not_read_line_by_line() -> None:
+    """A line that holds no object says nothing, and costs as little."""
+    body = b"1\n" * 90_000 + b'{"text":"ab"}\n{\n'
+    assert heard([body], "/generate").output_chars == 2
+    assert calls_in(partial(heard, [body], "/generate")) < len(body)

@@ -71,19 +71,25 @@ def strings_in(value: object, budget: Budget, depth: int = MOST_STRING_DEPTH) ->
         TooLargeError: there is more in it, or deeper down, than is looked at.
 
     """
-    budget.spend()
-    check_bound(1, depth)
-    if isinstance(value, str):
-        if not _ENCODED.match(value):
-            yield value
-        return
-    inner: Iterable[object] = ()
+    waiting = [iter((value,))]
+    while waiting:
+        for item in waiting[-1]:
+            budget.spend()
+            check_bound(len(waiting), depth)
+            if isinstance(item, str):
+                if not _ENCODED.match(item):
+                    yield item
+            elif isinstance(item, list | dict):
+                waiting.append(iter(_items_of(item)))
+                break
+        else:
+            waiting.pop()
+
+
+def _items_of(value: list[object] | dict[str, object]) -> Iterable[object]:
     if isinstance(value, list):
-        inner = value
-    elif isinstance(value, dict):
-        inner = (item for name, item in value.items() if name != "type")
-    for item in inner:
-        yield from strings_in(item, budget, depth - 1)
+        return value
+    return (item for name, item in value.items() if name != "type")
 
 
 def coerced(value: object, kind: type[N]) -> N | None:
@@ -127,11 +133,20 @@ class _Fitting:
 
     def _fit_object(self, data: dict[str, object], options: tuple[Any, ...]) -> object:
         for option in options:
-            if option is Any or get_origin(option) is dict:
+            if option is Any:
                 return data
+            if get_origin(option) is dict:
+                return self._fit_values(data, _options_of(get_args(option)[1]))
             if isinstance(option, type) and issubclass(option, msgspec.Struct):
                 return self.struct(data, option)
         return None
+
+    def _fit_values(self, data: dict[str, object], wanted: tuple[Any, ...]) -> object:
+        if wanted in {(Any,), (object,)}:
+            return data
+        self._budget.spend(len(data))
+        made = {name: self._fit(value, wanted) for name, value in data.items()}
+        return {name: value for name, value in made.items() if value is not None}
 
     def _fit_list(self, items: list[object], options: tuple[Any, ...]) -> object:
         for option in options:

@@ -30,6 +30,8 @@ _BOM = b"\xef\xbb\xbf"
 _DATA = re.compile(rb"\ndata:([^\n]*)")
 _ERROR_EVENT = b"\nevent: error\n"
 _DONE = b"[DONE]"
+_SPEAKS = re.compile(rb'["{\[]')
+"""Without one of these a line holds a number or a name, which say nothing."""
 
 
 class Grammar(Generic[T]):
@@ -67,9 +69,9 @@ class Grammar(Generic[T]):
         """Absorb the JSON value that the lines make up, or those that each of them is."""
         # Two parsers turn down what is blank, which takes them longer than it takes to see that.
         lines = [line for line in lines if line and not line.isspace()]
-        if lines and not self.read_loosely(b"\n".join(lines), tally):
+        if lines and not self.read_loosely(b"\n".join(lines), tally) and len(lines) > 1:
             broken = 0
-            for line in lines[:MOST_LINES]:
+            for line in filter(_SPEAKS.search, lines[:MOST_LINES]):
                 broken += not self.read_loosely(line, tally)
                 if broken > MOST_BROKEN_LINES:
                     break

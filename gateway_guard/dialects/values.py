@@ -26,6 +26,8 @@ _EMPTY = rb"\{[ \r\n\t]*+\}|\[[ \r\n\t]*+\]"
 _NEXT_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|%b|%b)*+([{}\[\]])' % (_STRING, _EMPTY), re.DOTALL)
 _OPENING = frozenset({b"{", b"["})
 _EMPTY_BYTES = 2
+_MANY, _FEW = 64, 4
+"""Values that are tried together where one is not as expected, and that are read one by one."""
 
 
 def read_values(grammar: Grammar[T], values: list[bytes], tally: Tally) -> None:
@@ -35,9 +37,23 @@ def read_values(grammar: Grammar[T], values: list[bytes], tally: Tally) -> None:
     try:
         grammar.read(b"\n".join(values), tally)
     except UNREADABLE:
-        for value in values:
-            grammar.read_loosely(value, tally)
+        for begin in range(0, len(values), _MANY):
+            _read_parts(grammar, values[begin : begin + _MANY], tally)
     tally.settle()
+
+
+def _read_parts(grammar: Grammar[T], values: list[bytes], tally: Tally) -> None:
+    """Absorb JSON values of which few are other than expected: halves are tried, and theirs."""
+    try:
+        grammar.read(b"\n".join(values), tally)
+    except UNREADABLE:
+        half = len(values) // 2
+        if half < _FEW:
+            for value in values:
+                grammar.read_loosely(value, tally)
+        else:
+            _read_parts(grammar, values[:half], tally)
+            _read_parts(grammar, values[half:], tally)
 
 
 class ValuesReader(Generic[T]):

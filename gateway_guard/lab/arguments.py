@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway_guard.arguments import extra, within
-from gateway_guard.lab.parts_arguments import add_corpus
+from gateway_guard.lab.parts_arguments import SEED, add_corpus
 
 if TYPE_CHECKING:
     import argparse
@@ -67,6 +67,12 @@ def _add_evaluate(add_parser: AddParser) -> None:
         metavar="NAME",
         help="play this scenario and nothing else; may come again. none: single keys alone",
     )
+    command.add_argument(
+        "--model",
+        type=Path,
+        metavar="FOLDER",
+        help="judge by a deployment's own model and its weights (see calibrate --model-seed)",
+    )
     command.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
     command.add_argument("--json", action="store_true", help="print the results as JSON only")
     command.set_defaults(run=_run_evaluate)
@@ -87,6 +93,7 @@ def _run_evaluate(options: argparse.Namespace) -> None:
             as_json=options.json,
             html=options.html,
             scenarios=tuple(options.scenario),
+            model=options.model,
         )
     )
 
@@ -101,6 +108,14 @@ def _add_calibrate(add_parser: AddParser) -> None:
     _add_common(command)
     command.add_argument(
         "--out", type=Path, metavar="FILE", help="where the weights go, instead of the output"
+    )
+    command.add_argument(
+        "--model-seed",
+        type=SEED,
+        metavar="SEED",
+        help="fit for one deployment, whose model has hashes of its own: --out names a folder for "
+        "GATEWAY_GUARD_MODEL, which gets the known pools that are in DIR, and the weights; pools "
+        "that are in it already stay and are used",
     )
     command.set_defaults(run=_run_calibrate)
 
@@ -117,5 +132,6 @@ def _run_calibrate(options: argparse.Namespace) -> None:
             quick=options.quick,
             jobs=options.jobs,
             out=options.out,
+            model_seed=options.model_seed,
         )
     )

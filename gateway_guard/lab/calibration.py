@@ -10,6 +10,7 @@ from gateway_guard.lab.fitting import Fitter
 from gateway_guard.lab.material import name_of
 from gateway_guard.lab.running import run_all
 from gateway_guard.lab.statistics import auc
+from gateway_guard.model import SHIPPED
 from gateway_guard.scoring import Weights, load_weights
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from gateway_guard.lab.statistics import Array
 
 _HEADING = """\
-# Log-odds weights of the score, by `gateway-guard lab calibrate --corpora DIR --seed {seed}`.
+# Log-odds weights of the score, by `gateway-guard lab calibrate --corpora DIR {options}`.
 # [fitted] is how well weights that never saw a source judge its keys, [fitted.sources] what they
 # were fitted on: the keys of each source, with the highest score that any of them has by these
 # weights and by those that never saw it. [fitted.lacking] is as [fitted], without one signal.
@@ -39,12 +40,15 @@ def calibrate(setting: Setting, jobs: int | None = None) -> str:
     weights = fitter.without()
     context = (fitter, plain)
     lacking = run_all(_lacking, context, list(weights.weights), label="leaving out", jobs=jobs)
+    seeds = {"seed": setting.seed}
+    if setting.model.seed != SHIPPED.seed:
+        seeds["model_seed"] = setting.model.seed
     tables: dict[str, dict[str, Any]] = {
-        "fitted": {"seed": setting.seed, **_held_out(fitter, plain)},
+        "fitted": {**seeds, **_held_out(fitter, plain)},
         "fitted.sources": _table(setting, fitter),
         "fitted.lacking": dict(zip(weights.weights, lacking, strict=True)),
     }
-    return _written(weights, setting.seed, tables)
+    return _written(weights, seeds, tables)
 
 
 def _lacking(context: tuple[Fitter, Sequence[Sample]], signal: str) -> dict[str, Any]:
@@ -58,8 +62,15 @@ def plain_without(fitter: Fitter, plain: Sequence[Sample], signal: str) -> Seque
     return Fitter(plain, prior(), fitter.families).lacking(signal).samples
 
 
-def _written(weights: Weights, seed: int, tables: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = [_HEADING.format(seed=seed), f"version = {weights.version}", f"bias = {weights.bias}"]
+def _written(
+    weights: Weights, seeds: Mapping[str, int], tables: Mapping[str, Mapping[str, Any]]
+) -> str:
+    options = " ".join(f"--{name.replace('_', '-')} {seed}" for name, seed in seeds.items())
+    lines = [
+        _HEADING.format(options=options),
+        f"version = {weights.version}",
+        f"bias = {weights.bias}",
+    ]
     for name, table in {"weights": weights.weights, **tables}.items():
         lines += ["", f"[{name}]"]
         lines += [f"{key} = {_value(value)}" for key, value in table.items()]

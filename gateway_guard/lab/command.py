@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gateway_guard.exceptions import ConfigurationError
+from gateway_guard.lab.building import make_model
 from gateway_guard.lab.calibration import calibrate, prior
 from gateway_guard.lab.evaluation import (
     WAVES,
@@ -23,6 +24,8 @@ from gateway_guard.lab.material import read_material
 from gateway_guard.lab.page import page
 from gateway_guard.lab.scenarios import SCENARIOS
 from gateway_guard.lab.table import print_table
+from gateway_guard.model import load_model
+from gateway_guard.scoring import weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +48,7 @@ class Calibrate:
     quick: bool = False
     jobs: int | None = None
     out: Path | None = None
+    model_seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,7 @@ class Evaluate:
     as_json: bool = False
     html: Path | None = None
     scenarios: tuple[str, ...] = ()
+    model: Path | None = None
 
 
 def _setting(asked: Calibrate | Evaluate) -> Setting:
@@ -76,7 +81,7 @@ def run_evaluate(asked: Evaluate) -> None:
 
     """
     _check(asked.scenarios)
-    setting = _setting(asked)
+    setting = _with_model(_setting(asked), asked.model)
     if asked.weights == "loso":
         samples = observe(setting, asked.jobs)
         setting = leaving_out(setting, fitter_of(samples, prior()))
@@ -89,6 +94,14 @@ def run_evaluate(asked: Evaluate) -> None:
         sys.stdout.write("\n")
     else:
         print_table(shown)
+
+
+def _with_model(setting: Setting, folder: Path | None) -> Setting:
+    """Return the setting of a deployment that has a model of its own."""
+    if folder is None:
+        return setting
+    model = load_model(folder)
+    return setting._replace(model=model, weights=weights_of(model))
 
 
 def _check(scenarios: Sequence[str]) -> None:
@@ -126,11 +139,17 @@ def described(setting: Setting, name: str) -> dict[str, Any]:
 def run_calibrate(asked: Calibrate) -> None:
     """Fit weights on a folder, and write them to a file or to the standard output.
 
+    With a seed of its own a model is made, and written to a folder with the weights.
+
     Raises:
-        ConfigurationError: if the folder has nothing to compose traffic from.
+        ConfigurationError: if the folder has nothing to compose traffic from, or what is made
+            cannot be written.
 
     """
     setting = _setting(asked)
+    if asked.model_seed is not None:
+        make_model(setting, asked.model_seed, asked.out, asked.jobs)
+        return
     text = calibrate(setting, asked.jobs)
     if asked.out is None:
         sys.stdout.write(text)

@@ -48,7 +48,8 @@ class Setting(NamedTuple):
     """What all waves have in common.
 
     ``of_source`` has the weights that judge each source, ``models`` the model that it is compared
-    with; without them those judge that ship.
+    with; without them ``weights`` and ``model`` judge, which are those that ship unless a
+    deployment has its own.
     """
 
     material: Material
@@ -57,6 +58,7 @@ class Setting(NamedTuple):
     waves: int
     played: int
     weights: Weights = SHIPPED
+    model: Model = SHIPPED_MODEL
     of_source: Mapping[str, Weights] = MappingProxyType({})
     models: Mapping[str, Model] = MappingProxyType({})
     fitter: Fitter | None = None
@@ -96,7 +98,7 @@ def _by_model(setting: Setting, task: Task) -> dict[int, tuple[Model, list[Part]
     """Return who comes in a wave, by the model that judges them."""
     found: dict[int, tuple[Model, list[Part]]] = {}
     for part in cast_of(setting.material, setting.seed, task.wave, setting.waves):
-        model = setting.models.get(f"{part.text_class}_{part.source}", SHIPPED_MODEL)
+        model = setting.models.get(f"{part.text_class}_{part.source}", setting.model)
         shown = part.first_turns if task.variant == "first_turns" else part
         found.setdefault(id(model), (model, []))[1].append(shown)
     return found
@@ -106,7 +108,7 @@ def observe(
     setting: Setting, jobs: int | None = None, *, variant: Variant = "composed"
 ) -> list[Sample]:
     """Return what the signals say of every key, which nobody refuses anything."""
-    setting = setting._replace(models=blind_models(setting.material))
+    setting = setting._replace(models=blind_models(setting.material, setting.model))
     tasks = [Task(variant, wave, observe=True) for wave in range(setting.played)]
     played = run_all(play, setting, tasks, label="observing", jobs=jobs)
     seen = [pair for each in played for pair in each.observations]
@@ -124,7 +126,7 @@ def leaving_out(setting: Setting, fitter: Fitter) -> Setting:
     return setting._replace(
         weights=fitter.without(),
         of_source={name: fitter.without(name) for name in names},
-        models=blind_models(setting.material),
+        models=blind_models(setting.material, setting.model),
         fitter=fitter,
     )
 
@@ -160,7 +162,8 @@ def evaluate_scenarios(
         weights_without=setting.weights_without,
         seed=setting.seed,
         quick=quick,
-        known_pools=known_pools(setting.material),
+        known_pools=known_pools(setting.material, setting.model),
+        model=setting.model,
     )
     if not names:
         return {}

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from gateway_guard.corpora import Source
     from gateway_guard.lab.material import Material
 
-_ROWS_READ: Final = 60
-_KNOWN_SHARE: Final = 0.3
+_ROWS_READ: Final = 200
+_KNOWN_SHARE: Final = 0.05
+"""By chance one text in a hundred is taken for a pool's at most."""
 _SECRET: Final = b"what is read here is compared with published hashes alone"
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gateway_guard.arguments import AddParser
 
-_SEED: Final = within(int, 0, (1 << 64) - 1)
+SEED: Final = within(int, 0, (1 << 64) - 1)
 _WINDOWS: Final = within(int, 1, 1024)
 
 
@@ -62,7 +62,7 @@ def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     command.add_argument(
         "--model-seed",
-        type=_SEED,
+        type=SEED,
         metavar="SEED",
         help="seed of the model that it is for; without one, of the model that ships",
     )

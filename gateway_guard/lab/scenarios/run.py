@@ -48,7 +48,9 @@ class Run:
         """Build the engine; ``name`` is the campaign's, ``warmup`` in seconds."""
         self.setup = setup
         self.held_out = frozenset(map(name_of, sources))
-        self.stage = Stage(setup.weights_without(self.held_out), memory=memory, warmup=warmup)
+        self.stage = Stage(
+            setup.weights_without(self.held_out), model=setup.model, memory=memory, warmup=warmup
+        )
         self.composer = Composer(self.stage, setup.laws, setup.seed, composed=True)
         source = sources[0].name if len(sources) == 1 else ""
         self.campaign = Campaign(self.stage, source, name)

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway_guard.lab.laws import Laws
 from gateway_guard.lab.material import Material
+from gateway_guard.model import SHIPPED, Model
 from gateway_guard.scoring import Weights
 
 Report = dict[str, Any]
@@ -20,8 +21,8 @@ class Setup(msgspec.Struct, frozen=True):
     """All that a scenario depends on: it is a pure function of this.
 
     ``weights_without`` returns the weights that never saw the sources it is given, by their names
-    with their class. ``known_pools`` are the sources of which a filter of known questions is
-    shipped. A ``quick`` run has fewer and shorter campaigns, and no other rules.
+    with their class. ``known_pools`` are the sources of which a filter of questions is
+    known to the ``model``. A ``quick`` run has fewer and shorter campaigns, and no other rules.
     """
 
     material: Material
@@ -30,6 +31,7 @@ class Setup(msgspec.Struct, frozen=True):
     seed: int
     quick: bool = False
     known_pools: frozenset[str] = frozenset()
+    model: Model = SHIPPED
 
     def rng(self, *names: object) -> Random:
         """Return randomness of its own for whatever is named."""
