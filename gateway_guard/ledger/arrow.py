@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Final = 1
 _ROWS_A_GROUP: Final = 1 << 17
 _ABOUT: Final = b"gateway_guard"
+_DAMAGED: Final = "no Parquet"
 _STRINGS = frozenset(
     {"writer", "key", "end_user", "organisation", "template", "model", "dialect", "id", "part"}
 )
@@ -175,15 +176,34 @@ def read_about(path: Path) -> About:
 
 def read_columns(answers: Path, fingerprints: Path) -> Columns:
     """Read a segment."""
-    table = pq.read_table(answers, schema=ANSWERS, partitioning=None)
-    names = ["served_at" if name == "at_ms" else name for name in Row.__struct_fields__]
-    lists = [_plain(table.column(name)) for name in names]
-    rows = [Row(*values) for values in zip(*lists, strict=True)]
+    rows = _rows(pq.read_table(answers, schema=ANSWERS, partitioning=None))
     pairs = pq.read_table(fingerprints, schema=FINGERPRINTS, partitioning=None)
     owners = pairs.column("answer").to_numpy()
     order = np.argsort(owners, kind="stable")
     bounds = owners[order].searchsorted(np.arange(len(rows) + 1))
     return Columns(rows, pairs.column("fingerprint").to_numpy()[order], bounds)
+
+
+def rows_with(path: Path, ids: Sequence[str]) -> list[tuple[int, Row]]:
+    """Return the rows of a file of answers that have one of these ids, and their numbers.
+
+    Raises:
+        OSError: the file is gone, or no Parquet.
+
+    """
+    try:
+        found = pq.read_table(
+            path, schema=ANSWERS, partitioning=None, filters=[("id", "in", list(ids))]
+        )
+    except pa.ArrowInvalid as error:
+        raise OSError(0, _DAMAGED) from error
+    return list(zip(found.column("answer").to_pylist(), _rows(found), strict=True))
+
+
+def _rows(found: pa.Table) -> list[Row]:
+    names = ["served_at" if name == "at_ms" else name for name in Row.__struct_fields__]
+    lists = [_plain(found.column(name)) for name in names]
+    return [Row(*values) for values in zip(*lists, strict=True)]
 
 
 def read_rows(path: Path, *names: str) -> Iterator[dict[str, object]]:
@@ -199,8 +219,7 @@ def read_rows(path: Path, *names: str) -> Iterator[dict[str, object]]:
             for batch in file.iter_batches(columns=present):
                 yield from batch.to_pylist()
     except pa.ArrowInvalid as error:
-        message = "no Parquet"
-        raise OSError(0, message) from error
+        raise OSError(0, _DAMAGED) from error
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:

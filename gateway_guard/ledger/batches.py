@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from gateway_guard.ledger.fingerprints import Fingerprints, Integers, Winnower
     from gateway_guard.ledger.served import Served
 
-_ID_BYTES: Final = 8
 _MONTH: Final = len("2026-11")
 
 
@@ -102,7 +101,7 @@ class Entries:
             template=None if one.template is None else one.template.hex(),
             model=one.model,
             dialect=one.dialect,
-            id=None if one.answer_id is None else one.answer_id[:_ID_BYTES].hex(),
+            id=None if one.answer_id is None else one.answer_id.hex(),
             part=one.part,
             words=int(found.words[number]),
             guarantee=int(found.guarantees[number]),
