@@ -70,6 +70,7 @@ class Entries:
     def enter(self, served: Sequence[Served]) -> None:
         """Fingerprint texts and keep what is left of them until it is written."""
         found = self._winnower.fingerprint([one.text for one in served])
+        self._pseudonyms.refresh()
         for number, one in enumerate(served):
             day = day_of(one.at)
             batch = self._open.get(day)

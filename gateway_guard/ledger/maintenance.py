@@ -21,6 +21,7 @@ COMPACTED_ANSWERS: Final = 1 << 16
 """Answers of a compacted segment: more would take a serving process too much memory."""
 _FEWEST: Final = 8
 _UNFINISHED_SECONDS: Final = 86_400.0
+_MONTH: Final = len("2026-11")
 _LOCK: Final = "maintenance.lock"
 _SMALL_BYTES: Final = COMPACTED_ANSWERS * 300 // 2
 
@@ -101,7 +102,9 @@ def _retire(directory: Path, limits: Limits, now: float) -> None:
             total -= sizes[segment]
     kept = segments.segments_of(directory)
     first = min([segment.day for segment in kept], default=day_of(now))
-    _forget_identities(directory, min(first, day_of(now))[:7])
+    # A writer may have noted whom it is about to write down answers to.
+    first = min(first, day_of(now - _UNFINISHED_SECONDS))
+    _forget_identities(directory, first[:_MONTH])
     _forget_heads(directory, oldest)
 
 
