@@ -37,7 +37,7 @@ def add_attribute(add_parser: AddParser) -> None:
         nargs="+",
         type=Path,
         metavar="SUSPECT",
-        help="samples: JSONL (.gz too) or Parquet, a row each; any other file is one sample",
+        help="samples: JSONL, a JSON list (.gz too) or Parquet, a row each; any other file is one",
     )
     command.add_argument("--ledger", type=Path, required=True, metavar="DIR", help="the ledger")
     command.add_argument(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gateway_guard.ledger.files import append_line, kept
+from gateway_guard.ledger.heads import LedgerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,11 +143,21 @@ def _name_of(day: int) -> str:
 
 
 def read_identities(directory: Path) -> dict[str, Identity]:
-    """Return who is behind each pseudonym, as far as that was not erased."""
+    """Return who is behind each pseudonym, as far as that was not erased.
+
+    Raises:
+        LedgerError: a line says nothing of the kind.
+
+    """
     decoder, found = msgspec.json.Decoder(Identity), {}
     for path in sorted((directory / IDENTITIES).glob("*/*.jsonl")):
         whole, _, _ = path.read_bytes().rpartition(b"\n")
-        for line in whole.splitlines():
-            identity = decoder.decode(line)
+        for number, line in enumerate(whole.split(b"\n") if whole else (), start=1):
+            try:
+                identity = decoder.decode(line)
+            except msgspec.MsgspecError:
+                message = f"{path}, line {number} does not say who is behind a pseudonym"
+                hint = "without that line the key appears under its pseudonym"
+                raise LedgerError(message, hint=hint) from None
             found[identity.pseudonym] = identity
     return found
