@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from gateway_guard.cli import main
 from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.ledger.batches import Entries
 from gateway_guard.ledger.fingerprints import Winnower
+from gateway_guard.ledger.heads import LedgerError
+from gateway_guard.ledger.maintenance import Limits, maintain
 from gateway_guard.ledger.samples import read_suspects
 from gateway_guard.memory import derived
 from gateway_guard.settings import Settings, deployment_secret
-from tests.ledgers import NOON, prose, served
+from tests.ledgers import DAY, NOON, WINNOWER, prose, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +143,26 @@ def test_a_ledger_under_two_secrets_is_read_as_far_as_one_goes(
     shown = capsys.readouterr().out
     assert "among 19 answers" in shown
     assert "another secret" not in shown
+
+
+@pytest.mark.parametrize("harm", [_cut, _cut_fingerprints, _foreign, _foreign_compacted])
+def test_a_damaged_file_keeps_nothing_else_from_being_joined_or_deleted(
+    ledger: Path, harm: Callable[[Path], None]
+) -> None:
+    """House-keeping goes on with the other days, and what is too old goes, damaged or not."""
+    entries, random = Entries(ledger, WINNOWER, NOON), Random(3)
+    for _ in range(2):
+        entries.enter([served(prose(random, 60), "key-1", NOON + DAY)])
+        entries.write(NOON + DAY)
+    harm(ledger)
+    limits = Limits(400 * DAY, 1 << 30)
+    with suppress(LedgerError):
+        maintain(ledger, limits, NOON + 3 * DAY)
+    assert len(list((ledger / "answers").glob("*/day=2027-01-15/c-*.parquet"))) == 1
+    with suppress(LedgerError):
+        maintain(ledger, limits, NOON + 500 * DAY)
+    left = [path for path in (ledger / "answers").rglob("*.parquet") if "2027-01-14" in str(path)]
+    assert left == []
 
 
 ROWS = [{"output": TEXT}, {"output": "Another text."}]
