@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.exchange import (
     MOST_ID_CHARS,
     Answer,
@@ -166,7 +167,7 @@ class Tally:
         return self._spill
 
 
-_STRING: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
+_STRING = decoder_of(str, strict=True)
 
 
 def _string(raw: msgspec.Raw) -> str | None:
