@@ -51,13 +51,14 @@ class Fetch(NamedTuple):
     """What one request has fetched under a key.
 
     ``name`` is the digest of the id in its path; ``resumed`` says that it went on from where an
-    earlier one had been cut.
+    earlier one had been cut. Then ``id`` is that id, which what comes does not repeat.
     """
 
     key: bytes
     name: bytes
     outcome: Outcome
     resumed: bool = False
+    id: str | None = None
 
 
 class Found(NamedTuple):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway_guard import pending
+from gateway_guard.askers import Asker, Askers
 from gateway_guard.awaited import Awaited
 from gateway_guard.comparison import compare_fetched
 from gateway_guard.events import (
@@ -64,6 +65,7 @@ class Backlog:
         self._noted: set[int] = set()
         self._noted_on = 0.0  # a store forgets what is not used for long
         self.awaited = Awaited(memory)
+        self.askers = Askers()
         self.hearers: list[Hearing] = []
         self.takers: list[Taking] = []
 
@@ -124,6 +126,7 @@ class Backlog:
             if isinstance(event, Answered | Fetched):
                 with Contained(instruments):
                     event.read(self._tell, opening.reader)
+                    self._expect(event)
         for event in events:
             with Contained(instruments):
                 event.survey(memory, opening)
@@ -145,9 +148,22 @@ class Backlog:
         for hearer in self.hearers:
             with Contained(self._instruments):
                 hearer(event.key, text)
+        if not self.takers:
+            return
+        asker = self._asker(event, text)
         for taker in self.takers:
             with Contained(self._instruments):
-                taker(event, text)
+                taker(asker, text)
+
+    def _asker(self, event: Answered | Fetched, text: AnswerText) -> Asker:
+        if isinstance(event, Answered):
+            return Asker.of(event.ticket)
+        return self.askers.find(event.key, (*text.names, event.fetch.name), event.at)
+
+    def _expect(self, event: Answered | Fetched) -> None:
+        """Remember who asked for an answer that is fetched later, where anybody wants to know."""
+        if self.takers and isinstance(event, Answered) and event.awaited is not None:
+            self.askers.expect(Asker.of(event.ticket), event.awaited, event.at.steady)
 
     def _add_answers(self, now: Instant) -> list[Ticket]:
         """Await the answers that are to come, count those that came; return their exchanges."""

@@ -14,7 +14,7 @@ import structlog
 from gateway_guard.arguments import PROGRAM, extra, within
 from gateway_guard.exceptions import GatewayGuardError
 from gateway_guard.lab.arguments import add_lab
-from gateway_guard.ledger.arguments import add_attribute, add_verify_bundle
+from gateway_guard.ledger.arguments import add_attribute, add_verify_bundle, add_whose
 from gateway_guard.principal import key_id_of
 from gateway_guard.settings import load_settings
 from gateway_guard.statefile.arguments import add_state
@@ -232,6 +232,7 @@ SUBCOMMANDS: Final[tuple[Callable[[AddParser], None], ...]] = (
     add_bench,
     add_lab,
     add_attribute,
+    add_whose,
     add_verify_bundle,
     add_state,
     add_key_id,

@@ -15,6 +15,7 @@ from gateway_guard.principal import SubjectKind
 from gateway_guard.profile import Slot
 
 if TYPE_CHECKING:
+    from gateway_guard.askers import Asker
     from gateway_guard.awaited import Fetch, Found
     from gateway_guard.exchange import Answer, AnswerText, Hear, Outcome
     from gateway_guard.features import FeatureReader, Reply
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 Hearing = Callable[[bytes, "AnswerText"], None]
 """Takes a key and the text of an answer that was served to it, of which it keeps nothing."""
 
-Taking = Callable[["Answered | Fetched", "AnswerText"], None]
-"""Takes the text of an answer with the event that it came with, which says more of who asked."""
+Taking = Callable[["Asker", "AnswerText"], None]
+"""Takes the text of an answer, with who asked for it."""
+
+Telling = Callable[["Answered | Fetched", "AnswerText"], None]
+"""Tells what came with an event."""
 
 
 class Event:
@@ -75,9 +79,10 @@ class Admission(OfExchange):
 class Answers:
     """The answer to a request, to be shared out among its exchanges."""
 
-    __slots__ = ("_count", "_outcome", "_whole")
+    __slots__ = ("_count", "_outcome", "_whole", "id")
 
     def __init__(self, outcome: Outcome, count: int) -> None:
+        self.id = outcome.id
         self._outcome: Outcome | None = outcome
         self._whole: Answer | None = None
         self._count = count
@@ -100,37 +105,35 @@ class Answers:
 class Answered(OfExchange):
     """An exchange came to its end with an answer, or is to have it later."""
 
-    __slots__ = ("_answers", "_at", "_reply", "answer", "awaited", "name")
+    __slots__ = ("_answers", "_reply", "answer", "at", "awaited")
 
     def __init__(self, ticket: Ticket, answers: Answers, at: Instant) -> None:
         super().__init__(ticket)
-        self.name: bytes | None = None
         self.answer: Answer | None = None
         self.awaited: bytes | None = None
         self._reply: Reply | None = None
         self._answers = answers
-        self._at = at
+        self.at = at
 
     @property
     def key(self) -> bytes:
         """Return the id of the key that it was served to."""
         return self.ticket.key.id
 
-    def read(self, taking: Taking, reader: FeatureReader) -> None:
+    def read(self, telling: Telling, reader: FeatureReader) -> None:
         """Read what was seen of the answer, and pass on what it says."""
         texts: list[AnswerText] = []
         answer = self._answers.share(self.ticket.answers, texts.append)
         self.answer = seen_of(answer)
         self.awaited = None if answer is None else answer.awaited
-        self.name = _name_of(answer)
         for text in texts:
-            taking(self, text)
+            telling(self, _named(text, self._answers.id))
             self._reply = reply_of(self.ticket, text, reader)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Remember what was shown and served."""
         del opening
-        ticket, steady = self.ticket, self._at.steady
+        ticket, steady = self.ticket, self.at.steady
         hashes: tuple[int, ...] = ()
         if ticket.surveyed is not None:
             hashes = ticket.surveyed.text_hashes
@@ -143,11 +146,11 @@ class Answered(OfExchange):
     def conclude(self, memory: Memory, opening: Opening) -> None:
         """End it, with what is known of its answer."""
         ticket = self.ticket
-        pending.end(ticket, self._at)
+        pending.end(ticket, self.at)
         item = ticket.contribution
         if item is not None:
             memory.history.remember_hits(item.key_hash, item.features.new_hits)
-            item.settled_at = self._at
+            item.settled_at = self.at
             if not item.deferred:
                 item.answer = self.answer
             if self._reply is not None:
@@ -180,34 +183,32 @@ class Answered(OfExchange):
 class Fetched(Event):
     """Answers were fetched, some of them perhaps before; ``reply`` is the last of them."""
 
-    __slots__ = ("_answer", "_at", "fetch", "found", "name", "reply")
+    __slots__ = ("_answer", "at", "fetch", "found", "reply")
 
     def __init__(self, fetch: Fetch, at: float) -> None:
         self.fetch = fetch
         self.found: list[Found] = []
-        self.name: bytes | None = None
         self.reply: Reply | None = None
         self._answer: Answer | None = None
-        self._at = at
+        self.at = at
 
     @property
     def key(self) -> bytes:
         """Return the id of the key that has fetched."""
         return self.fetch.key
 
-    def read(self, taking: Taking, reader: FeatureReader) -> None:
+    def read(self, telling: Telling, reader: FeatureReader) -> None:
         """Read what was fetched, and pass on what it says."""
         texts: list[AnswerText] = []
         self._answer = self.fetch.outcome.read(texts.append)
-        self.name = _name_of(self._answer) or self.fetch.name
         for text in texts:
-            taking(self, text)
+            telling(self, _named(text, self.fetch.id))
             self.reply = reply_to(text, reader)
 
     def survey(self, memory: Memory, opening: Opening) -> None:
         """Find what the key had not been served before."""
         del opening
-        self.found = found_in(self._answer, self.fetch, memory.history, self._at)
+        self.found = found_in(self._answer, self.fetch, memory.history, self.at)
 
 
 class Drop(OfExchange):
@@ -245,9 +246,9 @@ def _forget(ticket: Ticket, memory: Memory) -> None:
         memory.subjects.forget(subject)
 
 
-def _name_of(answer: Answer | None) -> bytes | None:
-    """Return the digest of the id that the upstream gave an answer, where it gave one."""
-    return answer.names[0] if answer is not None and answer.names else None
+def _named(text: AnswerText, id_: str | None) -> AnswerText:
+    """Return what an answer says with its id, known otherwise if not by itself."""
+    return text if text.id or not id_ else msgspec.structs.replace(text, id=id_)
 
 
 def is_late(event: Event) -> TypeGuard[Answered | Fetched]:

@@ -12,6 +12,8 @@ import msgspec
 from xxhash import xxh3_128_digest
 
 _WHITE_SPACE = b" \t\n\r\v\f"
+MOST_ID_CHARS = 1024
+"""Of an answer's id."""
 
 MOST_OTHERS = 63
 """Further exchanges of one request that are read apart: more would keep other requests waiting."""
@@ -122,17 +124,21 @@ class AnswerText(msgspec.Struct, frozen=True, gc=False):
 
     ``visible`` holds the text of each choice, at most eight, in the order in which they began;
     ``reasoning`` is what was served of the reasoning, that of all choices. What was beyond the
-    bounds of reading is missing.
+    bounds of reading is missing. ``id`` is what the upstream called the answer, ``names`` are the
+    digests of the ids by which it can be referred to or fetched.
     """
 
     visible: tuple[str, ...] = ()
     reasoning: str = ""
+    id: str | None = None
+    names: tuple[bytes, ...] = ()
 
     def ends(self, most_chars: int) -> AnswerText:
         """Return no more than so many characters of each text: its head and its tail."""
-        return AnswerText(
-            tuple([both_ends(text, most_chars) for text in self.visible]),
-            both_ends(self.reasoning, most_chars),
+        return msgspec.structs.replace(
+            self,
+            visible=tuple([both_ends(text, most_chars) for text in self.visible]),
+            reasoning=both_ends(self.reasoning, most_chars),
         )
 
 
@@ -147,6 +153,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     false when the client left, the upstream raised or the stream was cut. Where the answer is still
     to be read, ``unread`` returns it, once, and tells what it says; of one that was read already,
     ``texts`` wait to be heard. ``declined`` says that an error told of a policy for contents.
+    ``id`` is what a header called the answer.
     """
 
     status: int | None
@@ -155,6 +162,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     unread: Callable[[Hear | None], Answer | None] | None = None
     texts: tuple[AnswerText, ...] = ()
     declined: bool = False
+    id: str | None = None
 
     def read(self, hear: Hear | None = None) -> Answer | None:
         """Return what was seen of the answer, and have ``hear`` told its text; may be called once.

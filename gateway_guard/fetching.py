@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway_guard.awaited import Fetch
 from gateway_guard.dialects import fetched_at
-from gateway_guard.exchange import name_digest
+from gateway_guard.exchange import MOST_ID_CHARS, name_digest
 from gateway_guard.observation import Observation
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Fetching:
         guard = self._guard
         with guard.contained():
             digest = name_digest(name, guard.digest_key)
-            fetch = Fetch(key, digest, observation.outcome(), resumed=resumed)
+            id_ = name[:MOST_ID_CHARS] if resumed else None
+            fetch = Fetch(key, digest, observation.outcome(), resumed=resumed, id=id_)
             guard.engine.fetched(fetch, guard.timeline.now())
             guard.background.flush_soon()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway_guard.dialects import decoder_for
 from gateway_guard.dialects.silence import SilentReader
-from gateway_guard.exchange import Answer, AnswerText, Outcome
+from gateway_guard.exchange import MOST_ID_CHARS, Answer, AnswerText, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,8 @@ _CHARS_A_BYTE = 3  # of JSON or events in an encoding that nothing here decodes,
 _MOST_PUT_OFF_BYTES = 2**16
 MOST_HEARD_CHARS = 2**20
 """Of a long answer's text, which waits to be heard: its two ends."""
+_AMAZON_ID = b"x-amzn-requestid"
+"""Amazon gives answers no other id."""
 _TYPE_LENGTH, _ENCODING_LENGTH = len(b"content-type"), len(b"content-encoding")
 
 
@@ -37,6 +39,7 @@ class Observation:
         "_decoder",
         "_dialect",
         "_error",
+        "_id",
         "_key",
         "_reader",
         "_undecoded_bytes",
@@ -52,6 +55,7 @@ class Observation:
         self._reader: ResponseReader | None = None
         self._undecoded_bytes = 0
         self._error: bytes | None = None
+        self._id: bytes | None = None
         self.status: int | None = None
         self.completed = False
 
@@ -65,8 +69,12 @@ class Observation:
         for name, value in headers:
             if len(name) == _TYPE_LENGTH and name.lower() == b"content-type":
                 kind = value
-            elif len(name) == _ENCODING_LENGTH and name.lower() == b"content-encoding":
-                encoding = value
+            elif len(name) == _ENCODING_LENGTH:
+                lower = name.lower()
+                if lower == b"content-encoding":
+                    encoding = value
+                elif lower == _AMAZON_ID:
+                    self._id = value
         self._decoder = decoder_for(encoding)
         if self._decoder is not None:
             event_stream = b"text/event-stream" in kind.lower()
@@ -100,4 +108,5 @@ class Observation:
         elif self.status is not None and _OK <= self.status < _REDIRECT:
             answer = Answer(output_chars=_CHARS_A_BYTE * self._undecoded_bytes)
         declined = self._error is not None and _POLICY.search(self._error) is not None
-        return Outcome(self.status, self.completed, answer, unread, tuple(texts), declined)
+        given = None if self._id is None else self._id[:MOST_ID_CHARS].decode("latin-1")
+        return Outcome(self.status, self.completed, answer, unread, tuple(texts), declined, given)

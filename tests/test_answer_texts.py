@@ -71,9 +71,10 @@ def test_answers_in_a_list_are_heard_one_by_one() -> None:
         for name in ("first", "second")
     ]
     body = json.dumps({"object": "list", "data": messages})
-    assert heard("/v1/threads/t1/messages", body.encode()) == [
-        AnswerText(("first",)),
-        AnswerText(("second",)),
+    texts = heard("/v1/threads/t1/messages", body.encode())
+    assert [(text.visible, text.id) for text in texts] == [
+        (("first",), "first"),
+        (("second",), "second"),
     ]
 
 

@@ -58,6 +58,7 @@ ROOMS = (
     "lots",
     "opening",
     "awaited",
+    "askers",
     "comparison",
     "events",
     "backlog",

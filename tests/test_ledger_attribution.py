@@ -124,12 +124,12 @@ def test_a_damaged_segment_is_named_and_no_traceback_shown(tmp_path: Path) -> No
     ledger = opened(tmp_path, [FINGERPRINT_KEY])
     for path in (tmp_path / "fingerprints").rglob("*.parquet"):
         whole = path.read_bytes()
-        path.write_bytes(whole[:4] + bytes(len(whole) - 100) + whole[-96:])
+        path.write_bytes(whole[:4] + bytes(400) + whole[404:])
     with pytest.raises(LedgerError, match="cannot be read"):
         gather(ledger, ["A text."] * 2, Limits(), lambda *_: None)
     for path in (tmp_path / "fingerprints").rglob("*.parquet"):
         path.unlink()
-    with pytest.raises(LedgerError, match="cannot be read"):
+    with pytest.raises(LedgerError, match="is gone"):
         gather(ledger, ["A text."] * 2, Limits(), lambda *_: None)
 
 
@@ -342,7 +342,7 @@ def test_the_command_needs_the_secret_and_a_ledger(
     assert main(arguments) == 2
     assert "is no directory" in capsys.readouterr().err
     assert main([*arguments[:-1], str(tmp_path)]) == 2
-    assert "written under this secret" in capsys.readouterr().err
+    assert "there is nothing in" in capsys.readouterr().err
     for wrong in (["--since", "yesterday"], ["--part", "0"], ["--part", "all"]):
         with pytest.raises(SystemExit):
             main([*arguments, *wrong])

@@ -214,6 +214,73 @@ def test_a_forged_bundle_does_not_hold(
     assert any(complaint in one for one in forged(case, tmp_path, change))
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "complaint"),
+    [
+        ("version", 2, "it has version 2"),
+        ("method.least_fingerprints", 1, "fewer than 2 fingerprints"),
+        ("method.threshold", 0.5, "the threshold is not"),
+        ("method.threshold", 0, "the threshold is not"),
+        ("method.correction", "none", "corrected in another way"),
+        ("method.levels", [0.0], "corrected in another way"),
+        ("method.samples", 44, "not those of the files"),
+        ("claims.0.level", 0.9, "was not tested"),
+        ("claims.0.samples.1", 0, "or names it twice"),
+        ("claims.1.key", key_id(THIEF), "two claims on one key"),
+        ("samples.1.number", 0, "twice, or of no file"),
+        ("samples.1.number", 43, "twice, or of no file"),
+        ("proves.0", "That the whole model was stolen.", "not what bundles show"),
+        ("does_not_prove", [], "not what bundles show"),
+        ("claims.0.exposure", -1.0, "p-values cannot be made"),
+        ("claims.0.shape", 0.0, "p-values cannot be made"),
+        ("claims.0.shape", 1e308, "p-values cannot be made"),
+        ("claims.0.rate", 0.0, "p-values cannot be made"),
+        ("claims.0.matches", -1, "p-value"),
+        ("claims.0.null_matches", -9, "p-values cannot be made"),
+    ],
+)
+def test_a_bundle_that_makes_too_little_suffice_does_not_hold(
+    case: Path, tmp_path: Path, place: str, value: object, complaint: str
+) -> None:
+    """Its own words on what is enough do not count, nor do numbers that make no sense."""
+
+    def change(said: Said) -> None:
+        at: Any = said
+        *inner, last = [int(name) if name.isdigit() else name for name in place.split(".")]
+        for name in inner:
+            at = at[name]
+        at[last] = value
+
+    assert any(complaint in one for one in forged(case, tmp_path, change))
+
+
+def test_a_forged_bundle_gives_the_terminal_no_orders(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor does it put words into the mouth of who checks it."""
+    said = msgspec.to_builtins(read_bundle(case / "bundle"))
+    said["claims"][0]["key"] = "\x1b[2Jkey\rIt holds."
+    said["proves"] = ["That the whole model was stolen."]
+    path = tmp_path / "forged"
+    write_bundle(path, msgspec.convert(said, Bundle))
+    assert main(["verify-bundle", str(path)]) == 1
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\r" not in shown
+    assert "model was stolen" not in shown
+
+
+def test_a_claim_on_another_key_is_found_with_the_ledger(case: Path, tmp_path: Path) -> None:
+    """Its identities say whom the pseudonyms stand for; what was erased says nothing."""
+    said = msgspec.to_builtins(read_bundle(case / "bundle"))
+    said["claims"][0]["key"] = key_id("key-1")
+    path = tmp_path / "forged"
+    write_bundle(path, msgspec.convert(said, Bundle))
+    assert verify(path)[1] == []
+    [complaint] = verify(path, ledger=case / "ledger")[1]
+    assert complaint == f"the pseudonyms of {key_id('key-1')} stand for another key"
+
+
 def test_fingerprints_that_are_none_are_no_evidence(case: Path, tmp_path: Path) -> None:
     """They cannot be read."""
     with pytest.raises(LedgerError, match="cannot be read"):

@@ -8,11 +8,11 @@ import numpy as np
 
 from gateway_guard.bench.ledger_report import Innocent, Kind, Sight
 from gateway_guard.ledger.attribution import chances, score_samples
+from gateway_guard.ledger.chance import NAMED_BELOW
 from gateway_guard.ledger.duck import Limits
 from gateway_guard.ledger.evidence import Samples, holders
 from gateway_guard.ledger.fingerprints import ranges
 from gateway_guard.ledger.gathering import gather
-from gateway_guard.ledger.report import NAMED_BELOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -51,6 +51,7 @@ class Delta(msgspec.Struct, gc=False):
 class Message(msgspec.Struct, gc=False):
     """The message that a stream starts with."""
 
+    id: msgspec.Raw = msgspec.Raw()
     content: list[Block] | None = None
     usage: Usage | None = None
     stop_reason: str | None = None
@@ -60,6 +61,7 @@ class Event(msgspec.Struct, gc=False):
     """An event of a stream; a whole message and an error have fields of the same names."""
 
     type: str = ""
+    id: msgspec.Raw = msgspec.Raw()
     delta: Delta | None = None
     content_block: Block | None = None
     message: Message | None = None
@@ -79,7 +81,7 @@ def absorb(event: Event, tally: Tally) -> None:
     if event.message is not None:
         _absorb_message(event.message, tally)
     if event.content is not None or event.usage is not None:
-        _absorb_message(Message(event.content, event.usage, event.stop_reason), tally)
+        _absorb_message(Message(event.id, event.content, event.usage, event.stop_reason), tally)
     if event.type == "error" or event.error:
         tally.failed = True
 
@@ -103,6 +105,7 @@ def _absorb_block(block: Block, tally: Tally) -> None:
 
 
 def _absorb_message(message: Message, tally: Tally) -> None:
+    tally.name(message.id)
     for block in message.content or ():
         _absorb_block(block, tally)
     if message.stop_reason:

@@ -66,6 +66,18 @@ class Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
+class Named(Chunk):
+    """One with its id, or with what has it."""
+
+    response: Named | None = None
+    own: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="responseId")
+
+    @property
+    def id(self) -> msgspec.Raw:
+        """Return the id."""
+        return self.own or (self.own if self.response is None else self.response.id)
+
+
 def absorb(chunk: Chunk, tally: Tally) -> None:
     """Add what a response or a chunk says."""
     if chunk.feedback is not None and chunk.feedback.reason:
@@ -106,7 +118,7 @@ def _absorb_usage(usage: Usage, tally: Tally) -> None:
     tally.count(prompt, output, usage.thoughts)
 
 
-GRAMMAR = Grammar(Chunk, lambda data: loosely(data, Chunk), absorb)
+GRAMMAR = Grammar(Chunk, lambda data: loosely(data, Named), absorb, Named)
 
 
 class EventsReader(StreamReader[Chunk]):

@@ -82,6 +82,7 @@ def _absorb_end(event: Event, tally: Tally) -> None:
     if event.status not in _UNSETTLED:
         tally.finish = event.status
     if event.id and event.status:
+        tally.name(event.id)
         _absorb_name(event.id, event.status, tally)
     if event.error or event.kind == "error" or event.status == "failed":
         tally.failed = True

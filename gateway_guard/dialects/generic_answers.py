@@ -31,6 +31,8 @@ _ANTHROPIC = frozenset(
         "message_start",
     },
 )
+_IDS = ("id", "generation_id", "response_id", "responseId", "message_id", "request_id")
+_NAMED = ("response", "message", "meta_info", "metadata")
 _SAID_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _THOUGHT_DELTAS = frozenset(
     {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"},
@@ -58,6 +60,8 @@ def _absorb_sum(items: list[object], tally: Tally) -> None:
 
 
 def _absorb_object(data: dict[str, object], index: int, tally: Tally) -> None:
+    if tally.id is None:
+        _absorb_id(data, tally)
     kind = data.get("type")
     if "choices" in data:
         openai_answers.GRAMMAR.absorb_plain(data, tally)
@@ -84,6 +88,14 @@ def _absorb_fields(fields: dict[str, object], index: int, tally: Tally) -> None:
         _absorb_status(fields, tally)
     if fields.get("error"):
         tally.failed = True
+
+
+def _absorb_id(data: dict[str, object], tally: Tally) -> None:
+    """Take the id of an answer, which may stand in what the answer is in."""
+    inner = [data.get(name) for name in _NAMED]
+    for named in (data, *(value for value in inner if isinstance(value, dict))):
+        for name in _IDS:
+            tally.name(named.get(name))
 
 
 def _place(fields: dict[str, object], index: int) -> int:

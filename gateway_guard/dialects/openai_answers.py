@@ -66,6 +66,12 @@ class Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
+class Named(Chunk):
+    """One with its id."""
+
+    id: msgspec.Raw = msgspec.Raw()
+
+
 def absorb(chunk: Chunk, tally: Tally) -> None:
     """Add what a completion or a chunk says."""
     for choice in chunk.choices or ():
@@ -103,4 +109,4 @@ def _absorb_usage(usage: Usage, tally: Tally) -> None:
     tally.count(usage.prompt_tokens, usage.completion_tokens, reasoning)
 
 
-GRAMMAR = Grammar(Chunk, lambda data: loosely(data, Chunk), absorb)
+GRAMMAR = Grammar(Chunk, lambda data: loosely(data, Named), absorb, Named)

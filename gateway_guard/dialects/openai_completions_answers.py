@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gateway_guard.dialects import openai_answers
 from gateway_guard.dialects.loose import loosely
 from gateway_guard.dialects.openai_answers import Choice, Chunk
@@ -24,6 +26,12 @@ class Completion(Chunk):
     tokens_predicted: int | None = None
 
 
+class Named(Completion):
+    """One with its id."""
+
+    id: msgspec.Raw = msgspec.Raw()
+
+
 def absorb(completion: Completion, tally: Tally) -> None:
     """Add what a completion or a chunk says."""
     openai_answers.absorb(completion, tally)
@@ -35,15 +43,16 @@ def absorb(completion: Completion, tally: Tally) -> None:
 def _mend(data: object) -> Completion | None:
     """Return what a JSON parser returned as a completion; several become the choices of one."""
     if not isinstance(data, list):
-        return loosely(data, Completion)
-    each = [loosely(item, Completion) for item in data[:_MOST_COMPLETIONS]]
+        return loosely(data, Named)
+    each = [loosely(item, Named) for item in data[:_MOST_COMPLETIONS]]
     listed = [completion for completion in each if completion is not None]
     choices = [Choice(at, text=completion.content) for at, completion in enumerate(listed)]
-    return Completion(
+    return Named(
         choices,
+        id=listed[0].id if listed else msgspec.Raw(),
         tokens_evaluated=sum(completion.tokens_evaluated or 0 for completion in listed),
         tokens_predicted=sum(completion.tokens_predicted or 0 for completion in listed),
     )
 
 
-GRAMMAR = Grammar(Completion, _mend, absorb)
+GRAMMAR = Grammar(Completion, _mend, absorb, Named)

@@ -125,6 +125,7 @@ class OpenAIRealtime(Session):
         changed = [asking]
         if len(self._running) >= MOST_WAITING:
             changed += self._end(next(iter(self._running)), completed=False)
+        asking.tally.name(event.answer_id)
         self._running[event.answer_id] = asking
         return changed
 

@@ -105,6 +105,7 @@ def absorb(event: Event, tally: Tally) -> None:
 
 def _absorb_response(response: Response, tally: Tally) -> None:
     """Add a response, of which a stream may have told everything before but how it ended."""
+    tally.name(response.id)
     items = response.output or []
     if items:
         _absorb_output(items, tally)

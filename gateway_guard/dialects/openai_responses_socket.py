@@ -87,6 +87,7 @@ class OpenAIResponsesSocket(Session):
 
     def _begin(self, id_: str) -> Sequence[Asking]:
         asking = self.begin_next(self.unread)
+        asking.tally.name(id_)
         changed = [asking]
         if len(self._running) >= MOST_WAITING:
             changed += self._end(next(iter(self._running.values())))

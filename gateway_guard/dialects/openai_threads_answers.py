@@ -84,6 +84,7 @@ def absorb(thing: Thing, tally: Tally) -> None:
     """Add what an event or a whole object says."""
     kind = thing.object
     if kind == "thread.message.delta":
+        tally.name(thing.id)
         pieces = thing.delta.content if thing.delta is not None else None
         tally.say(_index(thing), _text(pieces or ()))
     elif kind == "thread.message":
@@ -101,6 +102,7 @@ def absorb(thing: Thing, tally: Tally) -> None:
 def _absorb_message(message: Thing, tally: Tally) -> None:
     """Add a message of a run, or the name of one that was put into the thread."""
     if message.run is not None:
+        tally.name(message.id)
         tally.say_all(_index(message), _text(message.content or ()))
         if message.status == "in_progress":
             tally.awaited = message.run

@@ -7,7 +7,7 @@ what reading each chunk would.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gateway_guard.dialects.decoding import decoder_of
 from gateway_guard.dialects.lenient import UNREADABLE, parse
@@ -15,6 +15,8 @@ from gateway_guard.dialects.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import msgspec
 
     from gateway_guard.exchange import Answer, Hear
 
@@ -32,20 +34,27 @@ _ERROR_EVENT = b"\nevent: error\n"
 _DONE = b"[DONE]"
 _SPEAKS = re.compile(rb'["{\[]')
 """Without one of these a line holds a number or a name, which say nothing."""
+_ID = "id"
 
 
 class Grammar(Generic[T]):
-    """How a dialect's response bodies are read: what a chunk is, and what it adds to a tally."""
+    """How a dialect's response bodies are read: what a chunk is, and what it adds to a tally.
 
-    __slots__ = ("_decoder", "_mend", "absorb")
+    Where every chunk repeats the answer's id, ``naming`` is a chunk with it, as raw JSON in ``id``:
+    chunks are read so until one has told it.
+    """
+
+    __slots__ = ("_decoder", "_mend", "_naming", "absorb")
 
     def __init__(
         self,
         kind: type[T],
         mend: Callable[[object], T | None],
         absorb: Callable[[T, Tally], None],
+        naming: type[Any] | None = None,
     ) -> None:
         self._decoder = decoder_of(kind)
+        self._naming = None if naming is None else decoder_of(naming)
         self._mend = mend
         self.absorb = absorb
 
@@ -54,8 +63,33 @@ class Grammar(Generic[T]):
 
         Raises one of ``UNREADABLE``, with nothing absorbed, where one of them is not as expected.
         """
-        for chunk in self._decoder.decode_lines(text):
+        if tally.id is None and self._naming is not None:
+            chunks = self._named(self._naming, text, tally)
+        else:
+            chunks = self._decoder.decode_lines(text)
+        for chunk in chunks:
             self.absorb(chunk, tally)
+
+    def _named(self, naming: msgspec.json.Decoder[Any], text: bytes, tally: Tally) -> list[Any]:
+        """Return what ``read`` absorbs, having looked for the answer's id: mostly it comes first.
+
+        The first value may stand on several lines, or come before there is an id, as with Azure.
+        """
+        first, _, rest = text.partition(b"\n")
+        try:
+            chunks = naming.decode_lines(first)
+        except UNREADABLE:
+            rest, chunks = text, []
+        for chunk in chunks:
+            tally.name(chunk.id)
+        if not rest:
+            return chunks
+        if tally.id is not None:
+            return chunks + self._decoder.decode_lines(rest)
+        others = naming.decode_lines(rest)
+        for chunk in others:
+            tally.name(chunk.id)
+        return chunks + others
 
     def read_loosely(self, text: bytes, tally: Tally) -> bool:
         """Absorb one JSON value as far as it makes sense; tell whether it was JSON at all."""
@@ -86,6 +120,8 @@ class Grammar(Generic[T]):
         for found in (chunk, *map(self._mend, values)):
             if found is not None:
                 self.absorb(found, tally)
+                if self._naming is not None:
+                    tally.name(getattr(found, _ID, None))
 
 
 class JsonReader(Generic[T]):

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway_guard.exchange import Answer, AnswerText, Usage, name_digest, text_digest
+import msgspec
+
+from gateway_guard.dialects.decoding import decoder_of
+from gateway_guard.exchange import (
+    MOST_ID_CHARS,
+    Answer,
+    AnswerText,
+    Usage,
+    name_digest,
+    text_digest,
+)
 
 if TYPE_CHECKING:
     from gateway_guard.exchange import Hear
@@ -37,6 +47,7 @@ class Tally:
         "awaited",
         "failed",
         "finish",
+        "id",
         "output_chars",
         "reasoning_chars",
     )
@@ -48,6 +59,7 @@ class Tally:
         self.finish: str | None = None
         self.failed = False
         self.awaited: str | None = None
+        self.id: str | None = None
         self._parts: list[Tally] = []
         self._choices: dict[int, _Choice] = {}
         self._spill: _Choice | None = None
@@ -76,6 +88,13 @@ class Tally:
         """Take a tool call, or a piece of one: its id comes with the first piece only."""
         choice = self._choices.get(index) or self._open(index)
         choice.call(slot, call_id)
+
+    def name(self, given: object) -> None:
+        """Take what may be the id that the upstream gave the answer: the first string counts."""
+        if given and self.id is None:
+            name = _string(given) if isinstance(given, msgspec.Raw) else given
+            if isinstance(name, str) and name:
+                self.id = name[:MOST_ID_CHARS]
 
     def refer(self, kind: str, reference: str) -> None:
         """Take an id by which clients may refer to the answer; of each kind the last one counts."""
@@ -114,8 +133,10 @@ class Tally:
         """Return what was seen in all, and tell ``hear`` what it says."""
         self.settle()
         choices = list(self._choices.values())
+        names = tuple([name_digest(name, digest_key) for name in self._references.values()])
+        awaited = name_digest(self.awaited, digest_key) if self.awaited else None
         if hear is not None:
-            self._tell(hear, choices)
+            self._tell(hear, choices, names if awaited is None else (*names, awaited))
         digests = [choice.digest(digest_key) for choice in choices]
         if self._spill is not None:
             choices.append(self._spill)
@@ -127,16 +148,16 @@ class Tally:
             usage=Usage(**self._usage) if self._usage else None,
             digests=tuple([digest for digest in digests if digest is not None]),
             failed=self.failed,
-            names=tuple([name_digest(name, digest_key) for name in self._references.values()]),
-            awaited=name_digest(self.awaited, digest_key) if self.awaited else None,
+            names=names,
+            awaited=awaited,
             parts=tuple([part.answer(digest_key, hear) for part in self._parts]),
         )
 
-    def _tell(self, hear: Hear, choices: list[_Choice]) -> None:
+    def _tell(self, hear: Hear, choices: list[_Choice], names: tuple[bytes, ...]) -> None:
         visible = tuple([text for choice in choices if (text := choice.text())])
         reasoning = self._reasoning.text()
         if visible or reasoning:
-            hear(AnswerText(visible, reasoning))
+            hear(AnswerText(visible, reasoning, self.id, names))
 
     def _open(self, index: int) -> _Choice:
         if len(self._choices) < MOST_CHOICES:
@@ -144,6 +165,17 @@ class Tally:
         if self._spill is None:
             self._spill = _Choice(whole=False)
         return self._spill
+
+
+_STRING = decoder_of(str, strict=True)
+
+
+def _string(raw: msgspec.Raw) -> str | None:
+    """Return the string that a piece of JSON is, ``None`` where it is anything else."""
+    try:
+        return _STRING.decode(raw)
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 class _Calls:

@@ -37,7 +37,7 @@ def add_attribute(add_parser: AddParser) -> None:
         nargs="+",
         type=Path,
         metavar="SUSPECT",
-        help="samples: JSONL (.gz too) or Parquet, a row each; any other file is one sample",
+        help="samples: JSONL, a JSON list (.gz too) or Parquet, a row each; any other file is one",
     )
     command.add_argument("--ledger", type=Path, required=True, metavar="DIR", help="the ledger")
     command.add_argument(
@@ -68,6 +68,33 @@ def run_attribute(options: argparse.Namespace) -> None:
     days = (options.since or "", options.until or _NEVER)
     look = command.Look(options.field, *days, options.part)
     command.attribute(options.suspects, options.ledger, look, wanted, load_settings())
+
+
+def add_whose(add_parser: AddParser) -> None:
+    """Add ``whose``."""
+    command = add_parser(
+        "whose",
+        help="say to whom the answers with these ids were served",
+        description="Look up ids of answers, such as chatcmpl-abc, in the ledger. Exits with 1 "
+        "where one of them is not in it. Needs the guard's own GATEWAY_GUARD_SECRET or "
+        "GATEWAY_GUARD_STATE_DIR.",
+    )
+    command.add_argument("ids", nargs="+", metavar="ID", help="what the upstream called an answer")
+    command.add_argument("--ledger", type=Path, required=True, metavar="DIR", help="the ledger")
+    command.add_argument("--since", type=_day, metavar="DAY", help="a day like 2026-11-24")
+    command.add_argument("--until", type=_day, metavar="DAY", help="this day included")
+    command.add_argument("--json", action="store_true", help="print the rows as JSON only")
+    command.set_defaults(run=run_whose)
+
+
+def run_whose(options: argparse.Namespace) -> int:
+    """Look up answers; return 1 if one was not found."""
+    with extra("ledger"):
+        lookup = import_module("gateway_guard.ledger.lookup")
+        command = import_module("gateway_guard.ledger.command")
+    look = command.Look(since=options.since or "", until=options.until or _NEVER)
+    every = lookup.whose(options.ids, options.ledger, look, load_settings(), as_json=options.json)
+    return 0 if every else 1
 
 
 def _day(text: str) -> str:

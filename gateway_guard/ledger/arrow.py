@@ -30,6 +30,7 @@ columns, instants in milliseconds of UTC.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -38,6 +39,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gateway_guard.ledger.heads import LedgerError
 from gateway_guard.ledger.merkle import Row
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Final = 1
 _ROWS_A_GROUP: Final = 1 << 17
 _ABOUT: Final = b"gateway_guard"
+_DAMAGED: Final = "no Parquet"
 _STRINGS = frozenset(
     {"writer", "key", "end_user", "organisation", "template", "model", "dialect", "id", "part"}
 )
@@ -127,8 +130,8 @@ def tables_of(columns: Columns) -> Tables:
 
 def joined(files: Sequence[tuple[Path, Path]]) -> Tables:
     """Return the tables of several segments as those of one; rows are no Python objects here."""
-    answers = [pq.read_table(path, schema=ANSWERS, partitioning=None) for path, _ in files]
-    prints = [pq.read_table(path, schema=FINGERPRINTS, partitioning=None) for _, path in files]
+    answers = [_table(path, ANSWERS) for path, _ in files]
+    prints = [_table(path, FINGERPRINTS) for _, path in files]
     befores = np.cumsum([0, *(one.num_rows for one in answers)])
     owners = [
         one.column("answer").to_numpy() + before.astype(np.int32)
@@ -158,9 +161,40 @@ def _sorted(hashes: Integers, answers: npt.NDArray[np.int32]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=FINGERPRINTS)
 
 
-def count_rows(path: Path) -> int:
-    """Return how many rows a file says it has."""
-    return int(pq.read_metadata(path).num_rows)
+def count_rows(path: Path, schema: pa.Schema) -> int:
+    """Return how many rows a file says it has.
+
+    Raises:
+        LedgerError: it is no file of a ledger, with this schema.
+
+    """
+    with _named(path), pq.ParquetFile(path) as file:
+        if file.schema_arrow.names != schema.names:
+            raise ValueError(path)
+        return int(file.metadata.num_rows)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which file it is that cannot be read."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = f"{path} is gone"
+        hint = "if a writer has just joined or deleted segments, ask again"
+        raise LedgerError(message, hint=hint) from error
+    except (pa.ArrowException, OSError, LookupError, ValueError) as error:
+        message = f"{path} is damaged, or no file of this ledger"
+        hint = "put it elsewhere, and the file of the same name in the other table with it"
+        raise LedgerError(message, hint=hint) from error
+
+
+def _table(path: Path, schema: pa.Schema, ids: Sequence[str] = ()) -> pa.Table:
+    """Read a file of a ledger, or the rows of it that have one of these ids."""
+    count_rows(path, schema)  # others would be read as rows of nothing
+    filters = [("id", "in", list(ids))] if ids else None
+    with _named(path):
+        return pq.read_table(path, schema=schema, partitioning=None, filters=filters)
 
 
 def table(columns: Mapping[str, Sequence[str] | Integers]) -> pa.Table:
@@ -169,21 +203,42 @@ def table(columns: Mapping[str, Sequence[str] | Integers]) -> pa.Table:
 
 
 def read_about(path: Path) -> About:
-    """Return what a file of answers says about itself."""
-    return msgspec.json.decode(pq.read_schema(path).metadata[_ABOUT], type=About)
+    """Return what a file of answers says about itself.
+
+    Raises:
+        LedgerError: it is no such file.
+
+    """
+    with _named(path):
+        metadata = pq.read_schema(path).metadata or {}
+        return msgspec.json.decode(metadata[_ABOUT], type=About)
 
 
 def read_columns(answers: Path, fingerprints: Path) -> Columns:
     """Read a segment."""
-    table = pq.read_table(answers, schema=ANSWERS, partitioning=None)
-    names = ["served_at" if name == "at_ms" else name for name in Row.__struct_fields__]
-    lists = [_plain(table.column(name)) for name in names]
-    rows = [Row(*values) for values in zip(*lists, strict=True)]
-    pairs = pq.read_table(fingerprints, schema=FINGERPRINTS, partitioning=None)
+    rows = _rows(_table(answers, ANSWERS))
+    pairs = _table(fingerprints, FINGERPRINTS)
     owners = pairs.column("answer").to_numpy()
     order = np.argsort(owners, kind="stable")
     bounds = owners[order].searchsorted(np.arange(len(rows) + 1))
     return Columns(rows, pairs.column("fingerprint").to_numpy()[order], bounds)
+
+
+def rows_with(path: Path, ids: Sequence[str]) -> list[tuple[int, Row]]:
+    """Return the rows of a file of answers that have one of these ids, and their numbers.
+
+    Raises:
+        LedgerError: the file is gone, or damaged.
+
+    """
+    found = _table(path, ANSWERS, ids)
+    return list(zip(found.column("answer").to_pylist(), _rows(found), strict=True))
+
+
+def _rows(found: pa.Table) -> list[Row]:
+    names = ["served_at" if name == "at_ms" else name for name in Row.__struct_fields__]
+    lists = [_plain(found.column(name)) for name in names]
+    return [Row(*values) for values in zip(*lists, strict=True)]
 
 
 def read_rows(path: Path, *names: str) -> Iterator[dict[str, object]]:
@@ -198,9 +253,8 @@ def read_rows(path: Path, *names: str) -> Iterator[dict[str, object]]:
             present = [name for name in names if name in file.schema_arrow.names]
             for batch in file.iter_batches(columns=present):
                 yield from batch.to_pylist()
-    except pa.ArrowInvalid as error:
-        message = "no Parquet"
-        raise OSError(0, message) from error
+    except pa.ArrowException as error:
+        raise OSError(0, _DAMAGED) from error
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gateway_guard.ledger.chance import Chance, Floats, fit, holm
+from gateway_guard.ledger.chance import LEVELS, Chance, Floats, fit, holm
 from gateway_guard.ledger.evidence import (
     Holders,
     Matches,
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
     from gateway_guard.ledger.fingerprints import Integers
     from gateway_guard.ledger.gathering import Gathered
-
-
-LEVELS: Final = (0.0, 0.5, 0.8)
-"""Shares of a sample that tell a unit. Each is a test of its own: few matches by most of a sample
-are as good as many by a little of it."""
 
 
 class Level(NamedTuple):

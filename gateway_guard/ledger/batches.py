@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from gateway_guard.ledger.fingerprints import Fingerprints, Integers, Winnower
     from gateway_guard.ledger.served import Served
 
-_ID_BYTES: Final = 8
 _MONTH: Final = len("2026-11")
 
 
@@ -71,6 +70,7 @@ class Entries:
     def enter(self, served: Sequence[Served]) -> None:
         """Fingerprint texts and keep what is left of them until it is written."""
         found = self._winnower.fingerprint([one.text for one in served])
+        self._pseudonyms.refresh()
         for number, one in enumerate(served):
             day = day_of(one.at)
             batch = self._open.get(day)
@@ -102,7 +102,7 @@ class Entries:
             template=None if one.template is None else one.template.hex(),
             model=one.model,
             dialect=one.dialect,
-            id=None if one.answer_id is None else one.answer_id[:_ID_BYTES].hex(),
+            id=None if one.answer_id is None else one.answer_id.hex(),
             part=one.part,
             words=int(found.words[number]),
             guarantee=int(found.guarantees[number]),

@@ -35,7 +35,8 @@ The p-values follow from the counts and from the null model that is given.""".sp
 DOES_NOT_PROVE: Final = tuple(
     """\
 That the holder of the key passed the answers on, or trained a model on them.
-Who the holder of the key is: a pseudonym and a keyed id stand for a credential.
+Who the holder of the key is: a pseudonym and a keyed id stand for a credential. That the one \
+stands for the other is in the ledger's identities, which are not in here.
 That no other key was served the same: fingerprints of the ledger's other keys were compared, but \
 are not in here, and of what is not in the ledger nothing is known.
 That the fingerprints are those of the samples: to make them again takes the key of the \

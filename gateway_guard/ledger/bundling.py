@@ -11,7 +11,6 @@ import numpy as np
 
 from gateway_guard.instrumentation import utc
 from gateway_guard.ledger import arrow
-from gateway_guard.ledger.attribution import LEVELS
 from gateway_guard.ledger.bundle import (
     DOES_NOT_PROVE,
     PROVES,
@@ -25,12 +24,11 @@ from gateway_guard.ledger.bundle import (
     SuspectFile,
     packed,
 )
+from gateway_guard.ledger.chance import LEAST, LEVELS, NAMED_BELOW
 from gateway_guard.ledger.duck import COMMON
-from gateway_guard.ledger.evidence import LEAST
 from gateway_guard.ledger.files import digest_of
 from gateway_guard.ledger.heads import Head, heads_file, read_heads
 from gateway_guard.ledger.merkle import Paths
-from gateway_guard.ledger.report import NAMED_BELOW
 from gateway_guard.ledger.segments import ANSWERS
 
 if TYPE_CHECKING:
@@ -96,7 +94,10 @@ class _Entries:
     def __init__(self, ledger: Opened) -> None:
         self._directory = ledger.directory
         self._all = [segment for part in ledger.parts for segment in part.segments]
-        sizes = [arrow.count_rows(one.file(ledger.directory, ANSWERS)) for one in self._all]
+        sizes = [
+            arrow.count_rows(one.file(ledger.directory, ANSWERS), arrow.ANSWERS)
+            for one in self._all
+        ]
         self._ends = np.cumsum(sizes)
         self._open: tuple[int, arrow.Columns] | None = None
         self._trees: dict[tuple[str, int], Paths] = {}

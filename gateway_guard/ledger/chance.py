@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from gateway_guard.ledger.fingerprints import Integers
 
 Floats = npt.NDArray[np.float64]
+LEAST: Final = 2
+"""Fingerprints that a sample shares with a unit, and with no other, before it counts."""
+LEVELS: Final = (0.0, 0.5, 0.8)
+"""Shares of a sample that tell a unit. Each is a test of its own: few matches by most of a sample
+are as good as many by a little of it."""
+NAMED_BELOW: Final = 1e-6
+"""Corrected p-values below this name a unit."""
+CORRECTION: Final = "Holm"
 _LN10: Final = log(10.0)
 _FIRM: Final = 50.0
 _LEAST_SHAPE: Final = 0.05

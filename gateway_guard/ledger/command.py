@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from gateway_guard.ledger.gathering import Opened
     from gateway_guard.settings import Settings
 
 
@@ -61,12 +62,9 @@ def attribute(
 
     """
     keys = ledger_keys(settings)
-    if not directory.is_dir():
-        message = f"{directory} is no directory"
-        raise ConfigurationError(message, hint="name the directory of GATEWAY_GUARD_LEDGER")
+    ledger = looked_into(directory, keys, look)
     asked = Asked(read_suspects(suspects, look.field), look.field)
     progress = Progress()
-    ledger = opened(directory, keys, look.since, look.until)
     limits = Limits(threads=max(1, os.cpu_count() or 1), part=look.part)
     gathered = gather(ledger, asked.texts, limits, progress.tell)
     scored = score_all(gathered)
@@ -78,6 +76,20 @@ def attribute(
         write_bundle(wanted.bundle, make_bundle(asked, gathered, scored[0], found, time()))
     text = msgspec.json.encode(found).decode() if wanted.as_json else as_text(found)
     sys.stdout.write(text + "\n")
+
+
+def looked_into(directory: Path, keys: Sequence[bytes], look: Look) -> Opened:
+    """Open a ledger.
+
+    Raises:
+        ConfigurationError: there is none.
+        LedgerError: nothing in it was written under one of the keys.
+
+    """
+    if not directory.is_dir():
+        message = f"{directory} is no directory"
+        raise ConfigurationError(message, hint="name the directory of GATEWAY_GUARD_LEDGER")
+    return opened(directory, keys, look.since, look.until)
 
 
 def ledger_keys(settings: Settings) -> list[bytes]:

@@ -78,10 +78,11 @@ class Join:
             table: [str(segment.file(directory, table)) for segment in found]
             for table in (ANSWERS, FINGERPRINTS)
         }
-        sizes = [arrow.count_rows(segment.file(directory, ANSWERS)) for segment in found]
+        rows = [segment.file(directory, ANSWERS) for segment in found]
+        sizes = [arrow.count_rows(path, arrow.ANSWERS) for path in rows]
         self.sizes = np.array(sizes, np.int64)
         paths = [segment.file(directory, FINGERPRINTS) for segment in found]
-        self.fingerprints = sum(arrow.count_rows(path) for path in paths)
+        self.fingerprints = sum(arrow.count_rows(path, arrow.FINGERPRINTS) for path in paths)
         self._bytes = [path.stat().st_size for path in paths]
         befores = np.cumsum(self.sizes) - self.sizes
         self._register("segment", file=self._files[ANSWERS], before=befores)

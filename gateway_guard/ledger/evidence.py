@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from gateway_guard.ledger.chance import LEAST
 from gateway_guard.ledger.duck import NOBODY
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from gateway_guard.ledger.fingerprints import Integers
 
 _OWN_AND_ANOTHER: Final = 2
-LEAST: Final = 2
-"""Fingerprints that a sample shares with a unit, and with no other, before it counts."""
 
 
 class Samples(NamedTuple):

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 NULL_ANSWERS = 20_000
 """Answers of the ledger itself that are looked for as if they were samples."""
 LOOKING = "looking into the ledger"
+_LAST_DAY = "9999"
 _WORDS_A_GRAM = 3
 _MOST = (1 << 63) - 1
 _PORTION = 256
+_MOST_DIGITS = 6
 
 
 class Part(NamedTuple):
@@ -66,7 +68,7 @@ class Gathered(NamedTuple):
 
 
 def opened(
-    directory: Path, keys: Sequence[bytes], first_day: str = "", last_day: str = "9999"
+    directory: Path, keys: Sequence[bytes], first_day: str = "", last_day: str = _LAST_DAY
 ) -> Opened:
     """Open the schemes of a ledger that one of the keys makes fingerprints of.
 
@@ -77,6 +79,7 @@ def opened(
 
     """
     by_scheme: dict[str, list[Segment]] = {}
+    limited = (first_day, last_day) != ("", _LAST_DAY)
     for segment in segments_of(directory):
         if not first_day <= segment.day <= last_day:
             continue
@@ -88,6 +91,9 @@ def opened(
             unknown += len(found)
         else:
             parts.append(Part(winnower, found))
+    if not parts and not unknown:
+        message = f"there is nothing in {directory}" + (" in these days" if limited else "")
+        raise LedgerError(message, hint="name the directory of GATEWAY_GUARD_LEDGER")
     if not parts:
         message = f"there is nothing in {directory} that was written under this secret"
         hint = "set GATEWAY_GUARD_SECRET or GATEWAY_GUARD_STATE_DIR to what the guard has"
@@ -189,9 +195,10 @@ def fingerprinted(winnower: Winnower, texts: Sequence[str], tell: Tell) -> Sampl
 
 def _winnower_for(scheme: str, keys: Sequence[bytes]) -> Winnower | None:
     """Return what makes a scheme's fingerprints, if one of the keys does."""
-    gram = scheme.split("-")[1].removeprefix("k")
+    _, _, rest = scheme.partition("-k")
+    gram = rest.partition("-")[0]
     for key in keys:
-        if gram.isdigit() and scheme_name(key, int(gram)) == scheme:
+        if gram.isdecimal() and len(gram) <= _MOST_DIGITS and scheme_name(key, int(gram)) == scheme:
             return Winnower(key, _WORDS_A_GRAM * int(gram))
     return None
 

@@ -6,36 +6,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from gateway_guard.arguments import extra
-from gateway_guard.events import Answered
 from gateway_guard.exceptions import ConfigurationError
-from gateway_guard.ledger.served import Served
+from gateway_guard.ledger.served import Served, answer_digest
 from gateway_guard.memory import derived
-from gateway_guard.principal import SubjectKind
 from gateway_guard.settings import deployment_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway_guard.events import Fetched, Taking
+    from gateway_guard.askers import Asker
+    from gateway_guard.events import Taking
     from gateway_guard.exchange import AnswerText
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.ledger.served import Part
     from gateway_guard.ledger.writer import LedgerWriter
-    from gateway_guard.pending import Ticket
     from gateway_guard.settings import Settings
 
 
 class Handover:
     """Hands texts over to a writer, each with the ids of those that it was served to."""
 
-    def __init__(self, writer: LedgerWriter, clock: Callable[[], float]) -> None:
-        """Write with ``writer``; ``clock`` gives wall-clock seconds."""
+    def __init__(self, writer: LedgerWriter, key: bytes, clock: Callable[[], float]) -> None:
+        """Write with ``writer``; ``key`` keys ids, ``clock`` gives wall-clock seconds."""
         self.writer = writer
+        self._key = key
         self._clock = clock
 
-    def take(self, event: Answered | Fetched, text: AnswerText) -> None:
+    def take(self, asker: Asker, text: AnswerText) -> None:
         """Take what one answer says: each of its choices, and its reasoning apart."""
-        served = self._served(event)
+        id_ = None if text.id is None else answer_digest(text.id, self._key)
+        served = Served("", self._clock(), *asker, answer_id=id_)
         for said in text.visible:
             self._offer(served, said, "answer")
         if text.reasoning:
@@ -47,23 +47,6 @@ class Handover:
 
     def _offer(self, served: Served, text: str, part: Part) -> None:
         self.writer.offer(served.saying(text, part))
-
-    def _served(self, event: Answered | Fetched) -> Served:
-        """Return what is known of an answer, still without its text."""
-        if not isinstance(event, Answered):
-            return Served("", self._clock(), event.key, answer_id=event.name)
-        ticket = event.ticket
-        return Served(
-            text="",
-            at=self._clock(),
-            key=event.key,
-            end_user=_first(ticket, SubjectKind.END_USER),
-            organisation=ticket.principal.organisation,
-            template=_first(ticket, SubjectKind.TEMPLATE),
-            model=ticket.model,
-            dialect=ticket.dialect,
-            answer_id=event.name,
-        )
 
 
 def open_ledger(
@@ -90,11 +73,6 @@ def open_ledger(
         message = f"{settings.ledger} cannot be written: {error.strerror}"
         hint = "make GATEWAY_GUARD_LEDGER a directory that this process may write"
         raise ConfigurationError(message, hint=hint) from None
-    handover = Handover(cast("LedgerWriter", writer), clock)
+    handover = Handover(cast("LedgerWriter", writer), key, clock)
     takers.append(handover.take)
     return handover
-
-
-def _first(ticket: Ticket, kind: SubjectKind) -> bytes | None:
-    """Return the subject of a kind that a request speaks for; of templates the system text's."""
-    return min([id_ for each, id_ in ticket.ids if each is kind], default=None)

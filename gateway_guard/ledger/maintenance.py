@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway_guard.ledger import arrow, segments
 from gateway_guard.ledger.files import make_directory
+from gateway_guard.ledger.heads import LedgerError
 from gateway_guard.ledger.pseudonyms import IDENTITIES, day_of
 from gateway_guard.ledger.segments import COMPACTED, Segment
 
@@ -21,6 +22,7 @@ COMPACTED_ANSWERS: Final = 1 << 16
 """Answers of a compacted segment: more would take a serving process too much memory."""
 _FEWEST: Final = 8
 _UNFINISHED_SECONDS: Final = 86_400.0
+_MONTH: Final = len("2026-11")
 _LOCK: Final = "maintenance.lock"
 _SMALL_BYTES: Final = COMPACTED_ANSWERS * 300 // 2
 
@@ -33,7 +35,12 @@ class Limits(NamedTuple):
 
 
 def maintain(directory: Path, limits: Limits, now: float) -> bool:
-    """Delete and compact, unless another process is at it; tell whether it was done."""
+    """Delete and compact, unless another process is at it; tell whether it was done.
+
+    Raises:
+        LedgerError: a file is damaged, or is none of the ledger's; the rest was done all the same.
+
+    """
     make_directory(directory)
     with closing(sqlite3.connect(directory / _LOCK, timeout=0, isolation_level=None)) as lock:
         try:
@@ -43,9 +50,19 @@ def maintain(directory: Path, limits: Limits, now: float) -> bool:
             return False
         _clear(directory, now)
         _retire(directory, limits, now)
-        for group in _groups(directory, day_of(now)):
-            compact(directory, group)
+        _compact_all(directory, day_of(now))
     return True
+
+
+def _compact_all(directory: Path, today: str) -> None:
+    failure: LedgerError | None = None
+    for group in _groups(directory, today):
+        try:
+            compact(directory, group)
+        except LedgerError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 def compact(directory: Path, group: Sequence[Segment]) -> Segment:
@@ -63,7 +80,7 @@ def compact(directory: Path, group: Sequence[Segment]) -> Segment:
 def _groups(directory: Path, today: str) -> Iterator[list[Segment]]:
     """Yield segments that are better joined: many of this day, or any two of an earlier one."""
     small: dict[tuple[str, str], list[Segment]] = {}
-    for segment in segments.segments_of(directory):
+    for segment in segments.segments_of(directory, damaged=True):
         if segment.bytes_on(directory) < _SMALL_BYTES:
             small.setdefault((segment.scheme, segment.day), []).append(segment)
     for (_, day), found in small.items():
@@ -89,7 +106,7 @@ def _packed(directory: Path, found: Sequence[Segment]) -> Iterator[list[Segment]
 def _retire(directory: Path, limits: Limits, now: float) -> None:
     """Delete the days that are too old, and the oldest as long as all are too large."""
     oldest = day_of(now - limits.keep_seconds)
-    found = segments.segments_of(directory)
+    found = segments.segments_of(directory, damaged=True)
     sizes = {segment: segment.bytes_on(directory) for segment in found}
     total = sum(sizes.values())
     days = sorted({segment.day for segment in found})
@@ -99,9 +116,11 @@ def _retire(directory: Path, limits: Limits, now: float) -> None:
         for segment in [one for one in found if one.day == day]:
             segments.remove(directory, segment)
             total -= sizes[segment]
-    kept = segments.segments_of(directory)
+    kept = segments.segments_of(directory, damaged=True)
     first = min([segment.day for segment in kept], default=day_of(now))
-    _forget_identities(directory, min(first, day_of(now))[:7])
+    # A writer may have noted whom it is about to write down answers to.
+    first = min(first, day_of(now - _UNFINISHED_SECONDS))
+    _forget_identities(directory, first[:_MONTH])
     _forget_heads(directory, oldest)
 
 
@@ -135,7 +154,11 @@ def _compacted(directory: Path, segment: Segment) -> set[str]:
     """Return the names that compacted segments of the same day replace."""
     place = segment.file(directory, segments.ANSWERS).parent
     files = place.glob(f"{COMPACTED}*.parquet")
-    return {name for path in files for name in arrow.read_about(path).replaces}
+    found: set[str] = set()
+    for path in files:
+        with suppress(LedgerError):
+            found.update(arrow.read_about(path).replaces)
+    return found
 
 
 def _modified(path: Path) -> float:

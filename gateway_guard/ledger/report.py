@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway_guard.instrumentation import utc
 from gateway_guard.ledger.attribution import score
-from gateway_guard.ledger.chance import log10_odds, power_of_ten
+from gateway_guard.ledger.chance import CORRECTION, NAMED_BELOW, log10_odds, power_of_ten
 from gateway_guard.ledger.evidence import telling
 from gateway_guard.ledger.fingerprints import ranges
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED: Final = 100
 """Units that are listed of each kind, and all that are named."""
-NAMED_BELOW: Final = 1e-6
-"""Corrected p-values below this name a unit."""
 _LN10: Final = log(10.0)
 _DAY_MS: Final = 86_400_000
 _HASHES: Final = 2.0**63
@@ -190,6 +188,6 @@ def _null(gathered: Gathered, keys: Scored) -> Null:
         ],
         boilerplate=len(gathered.hits.common),
         collisions=pairs * window / 2 / _HASHES,
-        correction="Holm",
+        correction=CORRECTION,
         threshold=NAMED_BELOW,
     )

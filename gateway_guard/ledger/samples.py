@@ -1,13 +1,18 @@
-"""Suspects: texts, JSONL and Parquet files, read as samples one after the other."""
+"""Suspects: texts, JSON, JSONL and Parquet files, read as samples one after the other."""
 
 from __future__ import annotations
 
 import gzip
+import zlib
+from codecs import BOM_UTF8
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from gateway_guard.dialects.lenient import UNREADABLE
+from gateway_guard.dialects.standard import loads
 from gateway_guard.exceptions import ConfigurationError
 from gateway_guard.ledger import arrow
 
@@ -23,7 +28,11 @@ FIELDS: Final = (
 _SAID: Final = ("content", "value", "text", "message")
 _ROLES: Final = ("role", "from")
 _ANSWERING: Final = frozenset({"assistant", "gpt", "model", "bot"})
-_LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+_LINES: Final = (".jsonl", ".ndjson")
+_JSON: Final = ".json"
+_GZIP: Final = ".gz"
+_BLANK: Final = b" \t\r\n\xef\xbb\xbf"
+_HINT: Final = "suspects are text in UTF-8, JSON, JSONL or Parquet"
 _PARQUET: Final = ".parquet"
 
 
@@ -52,9 +61,15 @@ def _read(path: Path, field: str | None) -> Suspect:
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or 'it is damaged'}"
         raise ConfigurationError(message) from None
-    except (UnicodeDecodeError, msgspec.DecodeError) as error:
-        message = f"{path} cannot be read: {error}"
-        raise ConfigurationError(message, hint="suspects are text, JSONL or Parquet") from None
+    except (EOFError, zlib.error) as error:
+        message = f"{path} cannot be read: it is damaged, or was not copied to its end"
+        raise ConfigurationError(message) from error
+    except UnicodeDecodeError:
+        message = f"{path} cannot be read: it is no UTF-8"
+        raise ConfigurationError(message, hint=_HINT) from None
+    except _UnreadableError as error:
+        message = f"{path} cannot be read: {error} is no JSON in UTF-8"
+        raise ConfigurationError(message, hint=_HINT) from None
     if not texts:
         message = f"{path} has no samples" + (f" under {field!r}" if field else "")
         hint = "name the field that holds them with --field; dots lead into nested ones"
@@ -63,17 +78,55 @@ def _read(path: Path, field: str | None) -> Suspect:
 
 
 def _texts(path: Path, raw: bytes, field: str | None) -> Iterator[str]:
-    """Yield the samples of a file; one that is neither JSONL nor Parquet is one sample."""
-    if path.name.endswith(_PARQUET):
-        for row in arrow.read_rows(path, *_columns(field)):
-            yield from _samples(row, field)
-    elif path.name.endswith(_LINES):
-        text = gzip.decompress(raw) if path.suffix == ".gz" else raw
-        for line in text.splitlines():
-            if line.strip():
-                yield from _samples(msgspec.json.decode(line), field)
+    """Yield the samples of a file; one that is no JSON and no Parquet is one sample."""
+    name = path.name
+    if name.endswith(_PARQUET):
+        for columns in arrow.read_rows(path, *_columns(field)):
+            yield from _samples(columns, field)
+        return
+    content = raw
+    if name.endswith(_GZIP):
+        name, content = name.removesuffix(_GZIP), gzip.decompress(raw)
+    if name.endswith(_PARQUET):
+        raise OSError(0, "unpack it first")
+    if name.endswith((*_LINES, _JSON)):
+        for value in _rows(content, whole=name.endswith(_JSON)):
+            yield from _samples(value, field)
     else:
-        yield raw.decode()
+        yield content.decode("utf-8-sig")
+
+
+def _rows(content: bytes, *, whole: bool) -> Iterator[object]:
+    """Yield the rows of JSONL, or of a list; many a file that is called JSON has lines of it."""
+    if whole:
+        with suppress(_UnreadableError):
+            rows = _json(content, "all of it")
+            yield from rows if isinstance(rows, list) else [rows]
+            return
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip(_BLANK):
+            yield _json(line, f"line {number}")
+
+
+def _json(text: bytes, where: str) -> object:
+    """Return JSON, also as Python's own writer makes it, with ``NaN`` and half surrogates.
+
+    Raises:
+        _UnreadableError: it is none.
+
+    """
+    try:
+        return msgspec.json.decode(text)
+    except UNREADABLE:
+        pass
+    try:
+        return loads(text.removeprefix(BOM_UTF8))
+    except UNREADABLE:
+        raise _UnreadableError(where) from None
+
+
+class _UnreadableError(Exception):
+    """What stands somewhere is no JSON."""
 
 
 def _columns(field: str | None) -> tuple[str, ...]:
@@ -103,6 +156,8 @@ def _inner(value: object, name: str) -> object:
 
 def _said(value: object) -> Iterator[str]:
     """Yield texts: of a conversation those of the assistant."""
+    if isinstance(value, bytes):
+        value = value.decode()
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway_guard.ledger import arrow
 from gateway_guard.ledger.files import make_directory, put
+from gateway_guard.ledger.heads import LedgerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,21 +82,27 @@ def remove(directory: Path, segment: Segment) -> None:
             path.parent.rmdir()
 
 
-def segments_of(directory: Path) -> list[Segment]:
-    """Return the segments of a ledger by day, without those whose answers were compacted."""
+def segments_of(directory: Path, *, damaged: bool = False) -> list[Segment]:
+    """Return the segments of a ledger by day, without those whose answers were compacted.
+
+    Raises:
+        LedgerError: a file does not say what it replaces, unless ``damaged`` ones shall count too.
+
+    """
     found = _named(directory, ANSWERS)
     replaced: set[tuple[str, str, str]] = set()
     for segment in found:
         if segment.name.startswith(COMPACTED):
-            about = arrow.read_about(segment.file(directory, ANSWERS))
-            replaced |= {(segment.scheme, segment.day, name) for name in about.replaces}
+            with suppress(*([LedgerError] if damaged else [])):
+                about = arrow.read_about(segment.file(directory, ANSWERS))
+                replaced |= {(segment.scheme, segment.day, name) for name in about.replaces}
     return sorted((s for s in found if s not in replaced), key=lambda s: (s.day, s))
 
 
 def leftovers(directory: Path) -> list[Segment]:
     """Return the segments that do not count: halves, and what was compacted already."""
     everything = {*_named(directory, ANSWERS), *_named(directory, FINGERPRINTS)}
-    return sorted(everything - set(segments_of(directory)))
+    return sorted(everything - set(segments_of(directory, damaged=True)))
 
 
 def drafts(directory: Path) -> list[Path]:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from hashlib import blake2b
+from typing import Final, Literal
 
 import msgspec
 
+from gateway_guard.exchange import MOST_ID_CHARS
+
 Part = Literal["answer", "reasoning"]
+_ID_BYTES: Final = 8
+
+
+def answer_digest(name: str, key: bytes) -> bytes:
+    """Return what stands in a ledger for an answer's id (keyed BLAKE2b); ``key`` is the ledger's.
+
+    Of a longer id than any upstream gives only the beginning counts.
+    """
+    given = name[:MOST_ID_CHARS].encode("utf-8", "surrogatepass")
+    return blake2b(given, key=key, digest_size=_ID_BYTES, person=b"answer id").digest()
 
 
 class Served(msgspec.Struct, frozen=True, gc=False):
-    """A text that was served, and to whom; ids as those of subjects, ``at`` wall-clock seconds."""
+    """A text that was served, and to whom; ids as those of subjects, ``at`` wall-clock seconds.
+
+    ``answer_id`` is ``answer_digest`` of what the upstream called the answer.
+    """
 
     text: str
     at: float

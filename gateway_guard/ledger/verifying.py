@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from gateway_guard.ledger.bundle import read_bundle, unpacked
-from gateway_guard.ledger.chance import Chance, holm, log10_odds
+from gateway_guard.ledger.bundle import DOES_NOT_PROVE, PROVES, VERSION, read_bundle, unpacked
+from gateway_guard.ledger.chance import (
+    CORRECTION,
+    LEAST,
+    LEVELS,
+    NAMED_BELOW,
+    Chance,
+    holm,
+    log10_odds,
+)
 from gateway_guard.ledger.files import digest_of
 from gateway_guard.ledger.heads import LedgerError, read_heads
 from gateway_guard.ledger.merkle import climb
+from gateway_guard.ledger.pseudonyms import read_identities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,11 +45,11 @@ def verify(
 
     """
     bundle = read_bundle(path)
-    complaints = [*_answers(bundle), *_claims(bundle), *_chances(bundle)]
+    complaints = [*_method(bundle), *_answers(bundle), *_claims(bundle), *_chances(bundle)]
     if published:
         complaints += _published(bundle, published)
     if ledger is not None:
-        complaints += _segments(bundle, ledger)
+        complaints += [*_segments(bundle, ledger), *_identities(bundle, ledger)]
     return bundle, complaints
 
 
@@ -59,11 +68,37 @@ def said_of(bundle: Bundle, complaints: Sequence[str], *, published: bool) -> st
     ]
     lines += [f"DOES NOT HOLD: {complaint}" for complaint in complaints]
     if not complaints:
-        lines += ["It holds. What that shows:", *(f"- {each}" for each in bundle.proves)]
+        lines += [] if bundle.claims else ["It names nobody."]
+        lines += ["It holds. What that shows:", *(f"- {each}" for each in PROVES)]
         if not published:
             lines.append("- No published heads were given, so when it was written is not shown.")
-        lines += ["What it does not show:", *(f"- {each}" for each in bundle.does_not_prove)]
-    return "\n".join(lines)
+        lines += ["What it does not show:", *(f"- {each}" for each in DOES_NOT_PROVE)]
+    return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """Return a line without what terminals obey: who made a bundle may have meant to."""
+    return "".join([each if each.isprintable() else "?" for each in line])
+
+
+def _method(bundle: Bundle) -> Iterator[str]:
+    """Complain of another method than the one that is described, and of laxer measures."""
+    method = bundle.method
+    if bundle.version != VERSION:
+        yield f"it has version {bundle.version}, and not {VERSION}"
+    if method.least_fingerprints < LEAST:
+        yield f"a sample tells a key by fewer than {LEAST} fingerprints"
+    if not 0 < method.threshold <= NAMED_BELOW:
+        yield f"the threshold is not {NAMED_BELOW:g}"
+    if (method.correction, tuple(method.levels)) != (CORRECTION, LEVELS):
+        yield "the p-values were corrected in another way"
+    if method.samples != sum(suspect.samples for suspect in bundle.suspects):
+        yield "the samples are not those of the files"
+    if (tuple(bundle.proves), tuple(bundle.does_not_prove)) != (PROVES, DOES_NOT_PROVE):
+        yield "what it says it shows is not what bundles show"
+    numbers = [sample.number for sample in bundle.samples]
+    if len(set(numbers)) < len(numbers) or not all(0 <= at < method.samples for at in numbers):
+        yield "samples are in it twice, or of no file"
 
 
 def _answers(bundle: Bundle) -> Iterator[str]:
@@ -101,12 +136,14 @@ def _claims(bundle: Bundle) -> Iterator[str]:
     had: dict[str, Integers] = {}
     for claim in bundle.claims:
         if not _within(claim, bundle):
-            yield f"the claim on {claim.key} names what is not there"
+            yield f"the claim on {claim.key} names what is not there, or names it twice"
             return
         entries = [bundle.answers[at] for at in claim.answers]
         if {entry.row.key for entry in entries} != set(claim.pseudonyms):
             yield f"the claim on {claim.key} rests on answers to others"
         had[claim.key] = _all(entry.fingerprints for entry in entries)
+    if len(had) < len(bundle.claims):
+        yield "there are two claims on one key"
     for claim in bundle.claims:
         others = _joint([prints for key, prints in had.items() if key != claim.key])
         own = np.setdiff1d(had[claim.key], others)
@@ -121,13 +158,22 @@ def _claims(bundle: Bundle) -> Iterator[str]:
 
 def _chances(bundle: Bundle) -> Iterator[str]:
     """Complain of p-values and odds that do not follow from the counts."""
+    try:
+        yield from _wrong_chances(bundle)
+    except (ArithmeticError, ValueError):
+        yield "p-values cannot be made of such counts"
+
+
+def _wrong_chances(bundle: Bundle) -> Iterator[str]:
     method = bundle.method
     tests = max(1, len(method.levels))
     raw = [min(0.0, _log_p(claim) + log(tests)) for claim in bundle.claims]
     for claim, log_p in zip(bundle.claims, holm(raw, method.keys), strict=True):
         if abs(log_p / _LN10 - claim.log10_p) > _ROUNDED:
             yield f"the p-value of {claim.key} does not follow from its counts"
-        if log_p >= log(method.threshold):
+        if claim.level not in method.levels:
+            yield f"the level of {claim.key} was not tested"
+        if log_p >= log(min(method.threshold, NAMED_BELOW)):
             yield f"{claim.key} is not below the threshold"
         expected = _chance(claim).expected(0, claim.exposure)
         odds = log10_odds(method.samples, claim.matches, expected, method.keys * tests)
@@ -157,9 +203,20 @@ def _segments(bundle: Bundle, ledger: Path) -> Iterator[str]:
                 yield f"{table}/{files.segment} is not what it was"
 
 
+def _identities(bundle: Bundle, ledger: Path) -> Iterator[str]:
+    """Complain of pseudonyms that stand for others; of those that were erased nothing is known."""
+    known = read_identities(ledger)
+    for claim in bundle.claims:
+        whose = {known[one].id for one in claim.pseudonyms if one in known}
+        if whose - {claim.key}:
+            yield f"the pseudonyms of {claim.key} stand for another key"
+
+
 def _within(claim: Claim, bundle: Bundle) -> bool:
-    return all(0 <= at < len(bundle.samples) for at in claim.samples) and all(
-        0 <= at < len(bundle.answers) for at in claim.answers
+    """Tell whether the places that a claim names are there, each of them once."""
+    return all(
+        len(set(places)) == len(places) and all(0 <= at < len(there) for at in places)
+        for places, there in ((claim.samples, bundle.samples), (claim.answers, bundle.answers))
     )
 
 
