@@ -10,6 +10,10 @@ innocents. The threshold is that of the settings, 0 logits; the bias puts the in
 - what a product that writes long texts shows as well as any harvest stays below it by
   ``PRODUCT_MARGIN``, each such signal as loud as any innocent has shown it;
 - pace alone stays below it by ``PACE_MARGIN``, whoever keeps it.
+
+What a burst is expected to draw must reach the threshold before the first answer is known, and all
+that is expected of it are long answers and budgets at the ceiling: the latter weigh no less than
+what a person's long answers lack.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ PRODUCT_MARGIN: Final = 0.6
 PACE_MARGIN: Final = 1.0
 PROGRAMS_LEFT_OUT: Final = 0.01
 OF_PRODUCTS: Final = frozenset({"teacher_yield", "reasoning_served", "breadth", "skeleton_novelty"})
+_FLOORS: Final = {"budget_saturation": PERSON_MARGIN + 0.05}
 _STRENGTH: Final = 0.03
 _FEWEST_OF_INNOCENT: Final = 12.0
 _FEWEST_OF_HARVEST: Final = 24.0
@@ -110,6 +115,7 @@ class Fitter:
         self._mean = np.array([prior.weights[name] for name in self._signals])
         self._pace = np.array([family == PACING for family in families.values()])
         self._product = np.array([name in OF_PRODUCTS for name in families])
+        self._floors = np.array([_FLOORS.get(name, 0.0) for name in families])
         self._fitted: dict[frozenset[str], Weights] = {}
 
     def lacking(self, signal: str) -> Fitter:
@@ -149,7 +155,7 @@ class Fitter:
             gradient = wrong @ labelled.evidence + wrong.sum() * slope + _STRENGTH * off / mean
             return float(value), gradient
 
-        found = minimum_at(loss, mean)
+        found = minimum_at(loss, mean, self._floors)
         fitted = {
             name: round(float(weight), _DIGITS)
             for name, weight in zip(self._signals, found, strict=True)

@@ -60,11 +60,13 @@ def roc(positives: Sequence[float], negatives: Sequence[float]) -> list[tuple[fl
     return points
 
 
-def minimum_at(loss: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
-    """Return where a loss is least, with no coordinate below 0 (L-BFGS-B; Byrd et al., 1995).
+def minimum_at(
+    loss: Callable[[Array], tuple[float, Array]], start: Array, floors: Array
+) -> Array:
+    """Return where a loss is least, no coordinate below its floor (L-BFGS-B; Byrd et al., 1995).
 
-    ``loss`` returns its value and its gradient.
+    ``loss`` returns its value and its gradient; ``floors`` has the shape of ``start``.
     """
-    bounds = [(0.0, None)] * len(start)
+    bounds = [(floor, None) for floor in floors]
     at: Array = minimize(loss, start, method="L-BFGS-B", jac=True, bounds=bounds).x
     return at
