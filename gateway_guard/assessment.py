@@ -165,5 +165,6 @@ def _schedule(subject: Subject, reading: Reading, standing: Standing, *, quiet: 
     else:
         subject.due = max(2, count // _GROWTH)
     subject.urgent = subject.due + patience
+    subject.near = not quiet or count < MINIMUM_SAMPLE
     passes = standing.action == Action.PASS and not standing.offences
     subject.quiet = quiet and passes and min(count, subject.exchanges) >= _WELL_KNOWN

@@ -39,7 +39,8 @@ class Batch(msgspec.Struct):
     """What a process has to say and to ask.
 
     ``rows`` are copies of shape (1,) with the instant that each was last decayed to, ``wanted``
-    subjects whose own parts were never read, ``asked`` others with the version last read.
+    subjects whose own parts were never read, ``asked`` others with the version last read. ``near``
+    are subjects among the rows whose scores are near a threshold.
     """
 
     rows: list[tuple[RowArray, float]] = []
@@ -50,6 +51,7 @@ class Batch(msgspec.Struct):
     uses: list[tuple[int, float]] = []
     wanted: list[bytes] = []
     asked: list[tuple[bytes, int]] = []
+    near: list[bytes] = []
 
     @property
     def empty(self) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 
 from gateway_guard import profile
 from gateway_guard.actions import Action
-from gateway_guard.subjects import POWERS
+from gateway_guard.subjects import IMITABLE, MINIMUM_SAMPLE, POWERS
+from gateway_guard.syncing.news import ID_BYTES
 from gateway_guard.syncing.rounds import MOST_READ, Batch
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ PUSH_SECONDS = 30.0
 """A row is pushed when it has as many new exchanges, its score moved so far, or after so long."""
 
 _FEW = 4
+_SETTLED = 256
+"""Of a subject near a threshold with fewer exchanges each one is told, and heard of, at once."""
+
 _PUSH_WATCHED = 32  # subjects that impose nothing need not be as up to date
 _MOST_PUSHED = 64
 _MOST_ASKED = 256
-_ASK_QUIET_SECONDS = 1.0
+_SELDOM, _SOON = 1.0, 0.001  # seconds between two questions about one subject
 _MOST_EVICTED = 4096
 _DATA = ("linear", "shingles", "registers", "counts", "panes", "shingled", "first_seen_at")
 _SLOT = profile.Slot.EXCHANGES
@@ -61,6 +65,7 @@ class Rows:
         self._asked_at = np.full(rows, -inf)
         self._logit = np.zeros(rows)
         self._unread: dict[bytes, None] = {}
+        self._told: dict[bytes, None] = {}
         self._late: deque[tuple[float, bytes]] = deque()
         self._evicted: dict[bytes, _Evicted] = {}
         self._used = not alone
@@ -73,6 +78,7 @@ class Rows:
 
         ``shift`` is what the store's clock is ahead of monotonic time.
         """
+        self._ask_told(batch, steady)
         self._look_at_changed(batch, steady, shift, everything=everything)
         while self._late and (everything or self._late[0][0] <= steady):
             subject = self._table.get(self._late.popleft()[1])
@@ -120,17 +126,47 @@ class Rows:
             # A score of few exchanges moves with each of them, for whoever reads it.
             few = 1 + self._known(subject) // _FEW if self.writers > 1 else PUSH_EXCHANGES
             enough = min(PUSH_EXCHANGES, few)
+        near = imposes and subject.near and self._known(subject) < _SETTLED and self.writers > 1
+        if near:
+            enough = 1
+        told = near and (subject.kind in IMITABLE or self._known(subject) >= MINIMUM_SAMPLE)
         grown = subject.exchanges - self._pushed[row] >= enough
         moved = abs(subject.logit - self._logit[row]) >= PUSH_LOGITS and imposes
         if grown or moved or everything or steady - self._pushed_at[row] >= PUSH_SECONDS:
             self._push(batch, subject, steady, shift)
+            batch.near += [subject.id] * told
         elif not self._planned[row]:
             self._planned[row] = True
             self._late.append((self._pushed_at[row] + PUSH_SECONDS, subject.id))
-        pause = 0.0 if imposes and not subject.quiet else _ASK_QUIET_SECONDS
-        if steady - self._asked_at[row] >= pause and len(batch.asked) < _MOST_ASKED:
-            self._asked_at[row] = steady
-            batch.asked.append((subject.id, int(self._version[row])))
+        if steady - self._asked_at[row] >= (_SOON if imposes and not subject.quiet else _SELDOM):
+            self._ask(batch, subject, steady)
+
+    def _ask(self, batch: Batch, subject: Subject, steady: float) -> None:
+        if len(batch.asked) < _MOST_ASKED:
+            self._asked_at[subject.row] = steady
+            batch.asked.append((subject.id, int(self._version[subject.row])))
+
+    def tell(self, near: bytes) -> None:
+        """Take note of whom others have just counted, near a threshold, if he is known here."""
+        for id_ in (near[at : at + ID_BYTES] for at in range(0, len(near), ID_BYTES)):
+            subject = self._table.get(id_)
+            if subject is not None and subject.row >= 0:
+                self._told[id_] = None
+
+    @property
+    def told(self) -> bool:
+        """Tell whether others have counted somebody who is to be asked about."""
+        return bool(self._told)
+
+    def _ask_told(self, batch: Batch, steady: float) -> None:
+        told, self._told = self._told, {}
+        for id_ in told:
+            subject = self._table.get(id_)
+            if subject is not None and subject.row >= 0:
+                if self._based[subject.row]:
+                    self._ask(batch, subject, steady)
+                else:
+                    self._told[id_] = None
 
     def _known(self, subject: Subject) -> int:
         """Return how many exchanges were counted here and elsewhere."""
