@@ -226,7 +226,7 @@ class SubjectTable:
             del self._admitted[subject.id]
             subject.row, subject.exchanges = -1, 0
             subject.fresh, subject.due, subject.urgent = 0, MINIMUM_SAMPLE, MINIMUM_SAMPLE
-            subject.quiet, subject.near = False, True
+            subject.quiet = subject.near = False
             self._of_row[row] = None
 
     def count(self, subject: Subject, slot: Slot) -> None:

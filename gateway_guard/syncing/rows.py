@@ -34,6 +34,9 @@ _FEW = 4
 _SETTLED = 256
 """Of a subject near a threshold with fewer exchanges each one is told, and heard of, at once."""
 
+_YOUNG = 2 * MINIMUM_SAMPLE
+"""So it is with what keys share, near or not, as long as it has so few: many may come together."""
+
 _PUSH_WATCHED = 32  # subjects that impose nothing need not be as up to date
 _MOST_PUSHED = 64
 _MOST_ASKED = 256
@@ -126,15 +129,12 @@ class Rows:
             # A score of few exchanges moves with each of them, for whoever reads it.
             few = 1 + self._known(subject) // _FEW if self.writers > 1 else PUSH_EXCHANGES
             enough = min(PUSH_EXCHANGES, few)
-        near = imposes and subject.near and self._known(subject) < _SETTLED and self.writers > 1
-        if near:
-            enough = 1
-        told = near and (subject.kind in IMITABLE or self._known(subject) >= MINIMUM_SAMPLE)
-        grown = subject.exchanges - self._pushed[row] >= enough
+        soon = imposes and self.writers > 1 and self._is_soon(subject)
+        grown = subject.exchanges - self._pushed[row] >= (1 if soon else enough)
         moved = abs(subject.logit - self._logit[row]) >= PUSH_LOGITS and imposes
         if grown or moved or everything or steady - self._pushed_at[row] >= PUSH_SECONDS:
             self._push(batch, subject, steady, shift)
-            batch.near += [subject.id] * told
+            batch.near += [subject.id] * soon
         elif not self._planned[row]:
             self._planned[row] = True
             self._late.append((self._pushed_at[row] + PUSH_SECONDS, subject.id))
@@ -154,9 +154,11 @@ class Rows:
                 self._told[id_] = None
 
     @property
-    def told(self) -> bool:
-        """Tell whether others have counted somebody who is to be asked about."""
-        return bool(self._told)
+    def pressing(self) -> bool:
+        """Tell whether others have counted somebody near a threshold, or what many keys share."""
+        begun = np.flatnonzero(self._table.changed & ~self._based)[:_MOST_PUSHED].tolist()
+        subjects = (self._table.of_row(row) for row in begun)
+        return bool(self._told) or any(one and one.kind in IMITABLE for one in subjects)
 
     def _ask_told(self, batch: Batch, steady: float) -> None:
         told, self._told = self._told, {}
@@ -167,6 +169,11 @@ class Rows:
                     self._ask(batch, subject, steady)
                 else:
                     self._told[id_] = None
+
+    def _is_soon(self, subject: Subject) -> bool:
+        """Tell whether each exchange of a subject may bring a verdict, wherever it is counted."""
+        few = _YOUNG if subject.kind in IMITABLE else 0
+        return self._known(subject) < (_SETTLED if subject.near else few)
 
     def _known(self, subject: Subject) -> int:
         """Return how many exchanges were counted here and elsewhere."""

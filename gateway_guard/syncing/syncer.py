@@ -120,7 +120,7 @@ class Syncer:
         if heard is None or any(found.version == 0 for found in heard.found):
             return heard is not None
         # Whoever is told again and again does not hurry each time.
-        self._hurried = self._rows.told and not self._hurried
+        self._hurried = self._rows.pressing and not self._hurried
         return self._hurried
 
     @property
