@@ -138,7 +138,7 @@ async def opened(
 ) -> AsyncIterator[Scene]:
     """Open a scene on processes; yield it once all of them have read what the store keeps."""
     scene = Scene(name, processes, seed)
-    said = {"store": store, "namespace": name, **settings}
+    said = {"store": store, "namespace": name.replace("/", "-"), **settings}
     credentials = [credential_of(caller).decode() for caller in watched]
     for process in processes:
         await process.control("open", name=name, settings=said, watched=credentials)

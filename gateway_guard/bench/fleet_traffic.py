@@ -154,9 +154,7 @@ class Person:
     def ask(self) -> Ask:
         """Return the next turn."""
         self._said.append(user(self._texts.text(self._random.randint(30, 220))))
-        return Ask(
-            self.caller, body(b",".join(self._said)), (self._random.randint(200, 1400), 0)
-        )
+        return Ask(self.caller, body(b",".join(self._said)), (self._random.randint(200, 1400), 0))
 
     def hear(self, answer: str) -> None:
         """Take note of the answer; after a few turns begin another conversation."""

@@ -72,12 +72,12 @@ def work_of(info: dict[str, Any]) -> Work:
 
 
 class Kept(NamedTuple):
-    """What a server keeps: subjects, parts of them, and bytes of memory that a part takes."""
+    """What a server keeps: subjects, parts of them, memory that a part takes, news in all."""
 
     subjects: int
     parts: int
     bytes_a_part: float
-    news_bytes: float
+    news_bytes: int
 
 
 class Server:
@@ -103,9 +103,9 @@ class Server:
         size = sum(int(client.memory_usage(name, samples=0)) for name in names)
         slots = [field for name in names for field in client.hkeys(name)]
         parts = sum(field.isdigit() for field in slots)
-        entries = client.xrange(f"{prefix}log:news", count=_PARTS_LOOKED_AT)
+        entries = client.xrange(f"{prefix}log:news")
         told = sum(len(fields[b"d"]) for _, fields in entries)
-        return Kept(len(names), parts, size / max(1, parts), told / max(1, len(entries)))
+        return Kept(len(names), parts, size / max(1, parts), told)
 
     def answers(self) -> bool:
         """Tell whether it serves yet."""

@@ -121,6 +121,7 @@ class _Guarded:
         self.guard.guard.background.start()
         self._watched = {self._id(credential): credential for credential in watched}
         self._blocked_at: dict[str, float] = {}
+        self._begun_at = time.monotonic()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request and say in a header what was decided."""
@@ -151,6 +152,9 @@ class _Guarded:
         return {
             "ready": guard.engine.memory.ages_known,
             "blocked_at": self._blocked_at,
+            "seconds": time.monotonic() - self._begun_at,
+            "rounds": guard.guard.pulse.rounds,
+            "held": guard.guard.pulse.held_seconds,
             "counted": {one: pair for one, pair in counted.items() if pair[0]},
             "parts": {label: seen for (name, label), seen in counters if name == "store_parts"},
             "failures": {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterator
 
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.syncing.rounds import Batch, Heard
@@ -23,11 +25,16 @@ _LAST_SECONDS = 2.0
 
 
 class Pulse:
-    """Rounds on the running event loop, with a thread of their own for the store."""
+    """Rounds on the running event loop, with a thread of their own for the store.
+
+    ``rounds`` counts those that were begun, ``held_seconds`` is the longest time for which one of
+    them held the event loop.
+    """
 
     def __init__(self, syncer: Syncer, instruments: Instrumentation) -> None:
         """Begin no round and no thread."""
         self._syncer, self._instruments = syncer, instruments
+        self.rounds, self.held_seconds = 0, 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._planned: asyncio.TimerHandle | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -70,11 +77,12 @@ class Pulse:
         loop, threads, batch = self._loop, self._threads, None
         if loop is None or threads is None:
             return
-        with Contained(self._instruments):
+        with Contained(self._instruments), self._held():
             batch = self._syncer.collect()
         if batch is None or self._syncer.idle(batch):
             self._planned = loop.call_later(ROUND_SECONDS, self._beat)
             return
+        self.rounds += 1
         held = loop.run_in_executor(threads, self._syncer.exchange, batch)
         held.add_done_callback(lambda done: self._heard(loop, batch, done))
 
@@ -85,9 +93,16 @@ class Pulse:
         if loop is not self._loop:
             return
         pause = ROUND_SECONDS
-        with Contained(self._instruments):
+        with Contained(self._instruments), self._held():
             heard = None if done.cancelled() else done.result()
             self._syncer.apply(batch, heard)
             if self._syncer.urgent(heard):
                 pause *= _SOON
         self._planned = loop.call_later(pause, self._beat)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        begun = monotonic()
+        yield
+        self.held_seconds = max(self.held_seconds, monotonic() - begun)
+        self._instruments.gauges["store_held_seconds"] = self.held_seconds
