@@ -74,8 +74,8 @@ class Subject(msgspec.Struct, eq=False, gc=False):
     they came under. ``pending`` are contributions whose answers are still to come, at most
     ``PENDING_KEPT`` of them, and ``inflight`` counts them all. ``fresh`` counts exchanges since the
     subject was last scored, which is due at ``due`` and does not wait for other work at ``urgent``.
-    ``quiet`` says that it is well known, and far from every threshold, ``near`` that its last score,
-    ``logit``, is not far from them.
+    ``quiet`` says that it is well known, and far from every threshold, ``near`` that its last
+    score, ``logit``, is not far from them.
     """
 
     id: bytes

@@ -37,7 +37,7 @@ from gateway_guard.bench.fleet_report import (
     quantile,
 )
 from gateway_guard.bench.fleet_slope import SlopeEffort, measure_slope
-from gateway_guard.bench.fleet_traffic import SHAPES, Person, caller_of, hydra
+from gateway_guard.bench.fleet_traffic import CAMPAIGNS, SHAPES, Person, caller_of, hydra
 from gateway_guard.bench.fleet_valkey import valkey_server
 from gateway_guard.bench.traffic import OUT_OF_REACH
 from gateway_guard.exceptions import ConfigurationError
@@ -74,7 +74,7 @@ class Played(NamedTuple):
     """What came of one scene on one group of processes."""
 
     harvested: list[Harvested]
-    hydra: Harvested | None
+    campaigns: list[Harvested]
     chatted: list[Chatted]
     told: list[dict[str, Any]]
     seconds: float
@@ -183,14 +183,15 @@ async def _play(
         over.set()
         chatted = await chatting
         told = [{**one, "seed": seed} for one in await scene.tell()]
-        campaign = harvested.pop() if held else None
-    return Played(harvested, campaign, chatted, told, monotonic() - begun)
+        shapes = len(SHAPES)
+    return Played(harvested[:shapes], harvested[shapes:], chatted, told, monotonic() - begun)
 
 
 def _harvests(scene: Scene, seed: int, *, held: bool) -> list[Any]:
     until = "refused" if held else "blocked"
     asked = [fleet_traffic.harvest(shape, seed) for shape in SHAPES]
-    return [harvest(scene, asks, until=until) for asks in [*asked, *([hydra(seed)] * held)]]
+    asked += [hydra(campaign, seed) for campaign in CAMPAIGNS if held]
+    return [harvest(scene, asks, until=until) for asks in asked]
 
 
 def _key(shape: str, seed: int) -> str:
@@ -214,14 +215,7 @@ def summarised(store: str, processes: int, slowed: Pairs, let_pass: Pairs) -> Se
         throttled=_delay(slowed, "throttled"),
         refused=_delay(slowed, "refused"),
         blocked=_delay(let_pass, "blocked"),
-        hydra=delay(
-            [
-                (one.hydra.refused, fleet.hydra.refused)
-                for one, fleet in slowed
-                if one.hydra and fleet.hydra
-            ],
-            MOST_REQUESTS,
-        ),
+        hydra=_delay(slowed, "refused", of="campaigns"),
         verdicts=Propagated(
             len(delays), 1e3 * quantile(delays, 0.5), 1e3 * quantile(delays, _ENOUGH)
         ),
@@ -231,11 +225,11 @@ def summarised(store: str, processes: int, slowed: Pairs, let_pass: Pairs) -> Se
     )
 
 
-def _delay(pairs: Pairs, what: str) -> Delay:
+def _delay(pairs: Pairs, what: str, *, of: str = "harvested") -> Delay:
     every = [
         (getattr(alone, what), getattr(balanced, what))
         for one, fleet in pairs
-        for alone, balanced in zip(one.harvested, fleet.harvested, strict=True)
+        for alone, balanced in zip(getattr(one, of), getattr(fleet, of), strict=True)
     ]
     return delay(every, MOST_REQUESTS)
 

@@ -140,16 +140,15 @@ async def opened(
     scene = Scene(name, processes, seed)
     said = {"store": store, "namespace": name.replace("/", "-"), **settings}
     credentials = [credential_of(caller).decode() for caller in watched]
-    for process in processes:
-        await process.control("open", name=name, settings=said, watched=credentials)
+    told = {"name": name, "settings": said, "watched": credentials}
+    await asyncio.gather(*(process.control("open", **told) for process in processes))
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while not all(one["ready"] for one in await scene.tell()):
                 await asyncio.sleep(_PROBE_SECONDS * 5)
         yield scene
     finally:
-        for process in processes:
-            await process.control("close", name=name)
+        await asyncio.gather(*(process.control("close", name=name) for process in processes))
 
 
 async def harvest(
@@ -194,7 +193,8 @@ async def _refusal(scene: Scene, caller: Caller, process: Process) -> float:
     fields = (*caller.fields, (b"host", HOST.encode()), (SCENE, scene.name.encode()))
     lines = b"".join(b"%b: %b\r\n" % field for field in fields)
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        while (await process.answer_to(b"GET /v1/models HTTP/1.1\r\n%b\r\n" % lines)).status == _OK:
+        asking = b"GET /v1/models HTTP/1.1\r\n%b\r\n" % lines
+        while (await process.answer_to(asking)).status == _OK:
             await asyncio.sleep(_PROBE_SECONDS)
     return monotonic()
 

@@ -6,6 +6,7 @@ measured processes know.
 
 from __future__ import annotations
 
+import json
 from itertools import count, repeat
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -37,18 +38,24 @@ _REWRITER: Final = (
 )
 _PAIRS: Final = (
     b"Generate 5 instruction and response pairs for a fine-tuning dataset. Each response must be a "
-    b"detailed and complete answer of at least 150 words with its reasoning. Return one JSON object "
-    b"a line, nothing else.\\n\\nSeed instruction: %b\\nPairs:"
+    b"detailed and complete answer of at least 150 words with its reasoning. Return one JSON "
+    b"object a line, nothing else.\\n\\nSeed instruction: %b\\nPairs:"
 )
 _STUDENT: Final = (
     b"Generate twenty new and diverse instructions with which a language model can be trained. "
     b"Give the complete answer to each, and show your full reasoning step by step. Do not repeat "
     b"the verb. Take this as the seed: %b"
 )
-_ARTICULATE: Final = (
+_CAMPAIGNS: Final = (
     b"Imagine and articulate the complete internal reasoning behind the answer to this question of "
     b"our collection: every step, every doubt, every check, in the order in which they occur, and "
-    b"then the answer itself. Write at least eight paragraphs.\\n\\n%b\\n\\nComplete reasoning:"
+    b"then the answer itself. Write at least eight paragraphs.\\n\\n%b\\n\\nComplete reasoning:",
+    b"Solve the task below for our training set. Think step by step and write out your full chain "
+    b"of thought, including what you tried and gave up, in no less than six paragraphs before the "
+    b"final answer.\\n\\nTask:\\n%b\\n\\nChain of thought:",
+    b"Generate five new and diverse instructions in the manner of the one that follows, each with "
+    b"a complete and detailed answer that a student model can be trained on.\\n\\nExample "
+    b"instruction:\\n%b\\n\\nInstructions with answers:",
 )
 
 
@@ -126,14 +133,17 @@ def harvest(shape: str, seed: int) -> Iterator[Ask]:
     return SHAPES[shape](Random(f"{shape}:{seed}"), Texts(seed), caller)
 
 
-def hydra(seed: int) -> Iterator[Ask]:
+CAMPAIGNS: Final = range(len(_CAMPAIGNS))
+
+
+def hydra(campaign: int, seed: int) -> Iterator[Ask]:
     """Yield a campaign's requests: one template, keys that are used four times each."""
-    random, texts = Random(f"hydra:{seed}"), Texts(100 + seed)
+    random, texts = Random(f"hydra:{campaign}:{seed}"), Texts(1000 * campaign + 100 + seed)
     extra = b',"temperature":0.7,"max_tokens":8192'
     for number in count():
-        caller = caller_of(f"hydra-{seed}", number)
+        caller = caller_of(f"hydra-{campaign}-{seed}", number)
         for _ in repeat(None, REQUESTS_A_KEY):
-            question = _ARTICULATE % texts.text(random.randint(80, 260))
+            question = _CAMPAIGNS[campaign] % texts.text(random.randint(80, 260))
             yield Ask(caller, body(user(question), extra), (random.randint(2500, 5000), 0))
 
 
@@ -158,7 +168,7 @@ class Person:
 
     def hear(self, answer: str) -> None:
         """Take note of the answer; after a few turns begin another conversation."""
-        self._said.append(message(b"assistant", answer.encode()))
+        self._said.append(message(b"assistant", json.dumps(answer)[1:-1].encode()))
         if len(self._said) >= 2 * _TURNS:
             self._said = []
 

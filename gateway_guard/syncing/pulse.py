@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
+    from gateway_guard.enforcement import Decision
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.syncing.rounds import Batch, Heard
     from gateway_guard.syncing.syncer import Syncer
 
+from cachetools import LRUCache
+
+from gateway_guard.actions import Action
 from gateway_guard.instrumentation import Contained
 
 ROUND_SECONDS = 0.1
@@ -22,6 +26,7 @@ ROUND_SECONDS = 0.1
 
 _SOON = 0.1
 _LAST_SECONDS = 2.0
+_VERDICTS_KEPT = 4096
 
 
 class Pulse:
@@ -36,7 +41,8 @@ class Pulse:
         self._syncer, self._instruments = syncer, instruments
         self.rounds, self.held_seconds = 0, 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._planned: asyncio.TimerHandle | None = None
+        self._planned: asyncio.Handle | None = None
+        self._known: LRUCache[tuple[str, Action], bool] = LRUCache(_VERDICTS_KEPT)
         self._threads: ThreadPoolExecutor | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -45,6 +51,16 @@ class Pulse:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, "gateway-guard-store")
         self._planned = loop.call_later(0.0, self._beat)
+
+    def hear(self, decision: Decision) -> None:
+        """Begin a round at once where a verdict slows somebody down or stops him for the first time."""
+        verdict = decision.subject_id, decision.action
+        if decision.action < Action.THROTTLE or verdict in self._known:
+            return
+        self._known[verdict] = True
+        if self._loop is not None and self._planned is not None:
+            self._planned.cancel()
+            self._planned = self._loop.call_soon(self._beat)
 
     def stop(self) -> None:
         """Have what is left said, for at most two seconds, and end the thread."""
@@ -83,6 +99,7 @@ class Pulse:
             self._planned = loop.call_later(ROUND_SECONDS, self._beat)
             return
         self.rounds += 1
+        self._planned = None
         held = loop.run_in_executor(threads, self._syncer.exchange, batch)
         held.add_done_callback(lambda done: self._heard(loop, batch, done))
 

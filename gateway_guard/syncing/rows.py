@@ -150,6 +150,8 @@ class Rows:
         """Take note of whom others have just counted, near a threshold, if he is known here."""
         for id_ in (near[at : at + ID_BYTES] for at in range(0, len(near), ID_BYTES)):
             subject = self._table.get(id_)
+            if subject is not None and subject.row < 0:
+                self._table.admit(subject)
             if subject is not None and subject.row >= 0:
                 self._told[id_] = None
 
