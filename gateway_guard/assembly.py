@@ -114,8 +114,7 @@ class Guard:
         )
         self.put_off_seconds = 0.0
         self.deadlines = Deadlines(settings.body_timeout)
-        self.pulse = Pulse(self.syncer, self.instruments)
-        self.engine.listeners.append(self.pulse.hear)
+        self.pulse = Pulse(self.syncer, self.instruments, self.engine.listeners)
         self.background = Background(
             flush=self._flush,
             refresh=self.refresh_policy,

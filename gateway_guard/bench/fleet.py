@@ -43,7 +43,7 @@ from gateway_guard.bench.traffic import OUT_OF_REACH
 from gateway_guard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Sequence
 
     from gateway_guard.bench.fleet_client import Chatted, Harvested, Scene
 
@@ -66,7 +66,7 @@ FULL: Final = FleetEffort(
     workers=4, replicas=8, seeds=6, people=24, seconds=9.0, slope=SlopeEffort((2, 4, 8, 16), 5.0)
 )
 QUICK: Final = FleetEffort(
-    workers=4, replicas=8, seeds=2, people=16, seconds=6.0, slope=SlopeEffort((2, 8), 3.0)
+    workers=4, replicas=8, seeds=2, people=16, seconds=4.5, slope=SlopeEffort((2, 8), 2.0)
 )
 
 
@@ -97,6 +97,14 @@ class Played(NamedTuple):
         return sum(people), sum(chatted.later for chatted in self.chatted)
 
 
+class Group(NamedTuple):
+    """Some processes, and the store that they share."""
+
+    name: str
+    processes: Sequence[Process]
+    url: str
+
+
 Pairs = list[tuple[Played, Played]]
 
 
@@ -122,11 +130,11 @@ def measure_fleet(effort: FleetEffort) -> Fleet:
 
 
 async def _measure(effort: FleetEffort) -> Fleet:
-    with TemporaryDirectory(prefix="gateway-guard-") as folder, valkey_server() as server:
+    async with valkey_server() as server:
         async with running(1 + effort.workers) as processes:
             sys.stderr.write(f"  {effort.workers} processes over SQLite ...\n")
-            url = f"sqlite:///{folder}"
-            on_file = await _setup("sqlite", processes, url, effort)
+            with TemporaryDirectory(prefix="gateway-guard-") as folder:
+                on_file = await _setup("sqlite", processes, f"sqlite:///{folder}", effort)
         async with running(1 + effort.replicas) as processes:
             sys.stderr.write(f"  {effort.replicas} processes over Valkey ...\n")
             on_server = await _setup("valkey", processes, server.url, effort)
@@ -150,27 +158,27 @@ async def running(count: int) -> AsyncIterator[list[Process]]:
 
 async def _setup(store: str, processes: Sequence[Process], url: str, effort: FleetEffort) -> Setup:
     """Play every scene on the first process alone and on all others, at the same time."""
+    places = {name: f"{url}/{name}" if store == "sqlite" else url for name in ("one", "fleet")}
+    alone = Group("one", processes[:1], places["one"])
+    balanced = Group("fleet", processes[1:], places["fleet"])
     slowed, let_pass = Pairs(), Pairs()
     for seed in range(effort.seeds):
         for pairs, held in ((slowed, True), (let_pass, False)):
-            one = _play("one", processes[:1], url, seed, effort, held=held)
-            many = _play("fleet", processes[1:], url, seed, effort, held=held)
-            pairs.append(await asyncio.gather(one, many))
+            playing = (play(group, seed, effort, held=held) for group in (alone, balanced))
+            one, fleet = await asyncio.gather(*playing)
+            pairs.append((one, fleet))
     return summarised(store, len(processes) - 1, slowed, let_pass)
 
 
-async def _play(
-    name: str, processes: Sequence[Process], url: str, seed: int, effort: FleetEffort, *, held: bool
-) -> Played:
+async def play(group: Group, seed: int, effort: FleetEffort, *, held: bool) -> Played:
     """Play one scene: until the first refusal where the throttle holds, else until blocks."""
-    scene_name = f"{name}-{'held' if held else 'free'}-{seed}"
     people = [] if held else [Person(number, seed) for number in range(effort.people)]
     watched = [caller_of(f"harvest-{shape}", seed) for shape in SHAPES]
     watched += [person.caller for person in people]
-    store = f"{url}/{name}" if url.startswith("sqlite") else url
     settings: dict[str, object] = {} if held else dict(_LETTING_PASS)
+    name = f"{group.name}-{'held' if held else 'free'}-{seed}"
     async with opened(
-        scene_name, processes, store, seed=seed, watched=watched, **settings
+        name, group.processes, group.url, seed=seed, watched=watched, **settings
     ) as scene:
         begun = monotonic()
         over = asyncio.Event()
@@ -178,20 +186,23 @@ async def _play(
             *(chat(scene, person, number, over) for number, person in enumerate(people))
         )
         harvested = await asyncio.gather(*_harvests(scene, seed, held=held))
+        campaigns = await asyncio.gather(*_campaigns(scene, seed)) if held else []
         if not held:
             await asyncio.sleep(begun + effort.seconds - monotonic())
         over.set()
         chatted = await chatting
         told = [{**one, "seed": seed} for one in await scene.tell()]
-        shapes = len(SHAPES)
-    return Played(harvested[:shapes], harvested[shapes:], chatted, told, monotonic() - begun)
+    return Played(harvested, campaigns, chatted, told, monotonic() - begun)
 
 
-def _harvests(scene: Scene, seed: int, *, held: bool) -> list[Any]:
+def _harvests(scene: Scene, seed: int, *, held: bool) -> list[Awaitable[Harvested]]:
     until = "refused" if held else "blocked"
     asked = [fleet_traffic.harvest(shape, seed) for shape in SHAPES]
-    asked += [hydra(campaign, seed) for campaign in CAMPAIGNS if held]
     return [harvest(scene, asks, until=until) for asks in asked]
+
+
+def _campaigns(scene: Scene, seed: int) -> list[Awaitable[Harvested]]:
+    return [harvest(scene, hydra(each, seed), until="refused") for each in CAMPAIGNS]
 
 
 def _key(shape: str, seed: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -31,7 +31,7 @@ _REFUSED: Final = frozenset({403, 429})
 _BLOCKED: Final = 403
 _OK: Final = 200
 _PROBE_SECONDS: Final = 0.01
-_PATIENCE_SECONDS: Final = 10.0
+_PROBES: Final = 1000
 _LONGEST_THOUGHT: Final = 3.2
 _SHORTEST_THOUGHT: Final = 2.2
 
@@ -81,7 +81,7 @@ class Process:
         self._idle.append(connection)
         return answer
 
-    async def control(self, what: str, **said: object) -> Any:
+    async def control(self, what: str, **said: object) -> dict[str, Any]:
         """Have something done with a scene."""
         body = json.dumps(said).encode()
         head = f"POST {CONTROL}{what} HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: {len(body)}\r\n"
@@ -89,7 +89,8 @@ class Process:
         if answer.status != _OK:
             message = f"a process of the fleet could not {what} a scene"
             raise MeasurementError(message)
-        return json.loads(answer.body)
+        told: dict[str, Any] = json.loads(answer.body)
+        return told
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -143,12 +144,25 @@ async def opened(
     told = {"name": name, "settings": said, "watched": credentials}
     await asyncio.gather(*(process.control("open", **told) for process in processes))
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while not all(one["ready"] for one in await scene.tell()):
-                await asyncio.sleep(_PROBE_SECONDS * 5)
+        await _ready(scene)
         yield scene
     finally:
         await asyncio.gather(*(process.control("close", name=name) for process in processes))
+
+
+async def _ready(scene: Scene) -> None:
+    """Wait until every guard has read what the store keeps.
+
+    Raises:
+        MeasurementError: that takes longer than anybody has patience for.
+
+    """
+    for _ in range(_PROBES):
+        if all(one["ready"] for one in await scene.tell()):
+            return
+        await asyncio.sleep(_PROBE_SECONDS)
+    message = f"guards of {scene.name} do not get to know what the store keeps"
+    raise MeasurementError(message)
 
 
 async def harvest(
@@ -190,13 +204,21 @@ async def _everywhere(scene: Scene, caller: Caller, *, but: int) -> tuple[float,
 
 
 async def _refusal(scene: Scene, caller: Caller, process: Process) -> float:
+    """Return when a process first refuses a caller.
+
+    Raises:
+        MeasurementError: it goes on to let him pass.
+
+    """
     fields = (*caller.fields, (b"host", HOST.encode()), (SCENE, scene.name.encode()))
     lines = b"".join(b"%b: %b\r\n" % field for field in fields)
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        asking = b"GET /v1/models HTTP/1.1\r\n%b\r\n" % lines
-        while (await process.answer_to(asking)).status == _OK:
-            await asyncio.sleep(_PROBE_SECONDS)
-    return monotonic()
+    asking = b"GET /v1/models HTTP/1.1\r\n%b\r\n" % lines
+    for _ in range(_PROBES):
+        if (await process.answer_to(asking)).status == _BLOCKED:
+            return monotonic()
+        await asyncio.sleep(_PROBE_SECONDS)
+    message = f"a block did not come to hold everywhere in {scene.name}"
+    raise MeasurementError(message)
 
 
 async def chat(scene: Scene, person: Person, seed: int, over: asyncio.Event) -> Chatted:
@@ -210,7 +232,9 @@ async def chat(scene: Scene, person: Person, seed: int, over: asyncio.Event) -> 
             raise MeasurementError(message)
         turns, later = turns + 1, later + goes_on
         person.hear(json.loads(answer.body)["choices"][0]["message"]["content"])
-        await asyncio.sleep(random.uniform(_SHORTEST_THOUGHT, _LONGEST_THOUGHT))
+        with suppress(TimeoutError):
+            thought = random.uniform(_SHORTEST_THOUGHT, _LONGEST_THOUGHT)
+            await asyncio.wait_for(over.wait(), thought)
     return Chatted(turns, later)
 
 

@@ -35,6 +35,13 @@ class SlopeEffort(NamedTuple):
     seconds: float
 
 
+class _Load(NamedTuple):
+    writers: int
+    keys: int
+    requests: int
+    seconds: float
+
+
 class _Measured(NamedTuple):
     cost: Cost
     kept: Kept
@@ -109,22 +116,17 @@ async def _load(
         told = [one["parts"] for scene in scenes for one in await scene.tell()]
         kept = server.kept(name)
     parts = {label: sum(one.get(label, 0) for one in told) for label in ("pushed", "read")}
-    return _Measured(_cost(work, writers, keys, len(asked), spent, parts), kept)
+    return _Measured(_cost(work, _Load(writers, keys, len(asked), spent), parts), kept)
 
 
-def _cost(
-    work: Work, writers: int, keys: int, requests: int, seconds: float, parts: dict[str, int]
-) -> Cost:
+def _cost(work: Work, load: _Load, parts: dict[str, int]) -> Cost:
     return Cost(
-        writers=writers,
-        keys=keys,
-        requests=requests,
-        seconds=seconds,
-        commands=work.total / requests,
-        bytes=work.bytes / requests,
-        cpu_us=_SECOND_US * work.cpu_seconds / requests,
-        pushed=parts["pushed"] / requests,
-        read=parts["read"] / requests,
+        *load,
+        commands=work.total / load.requests,
+        bytes=work.bytes / load.requests,
+        cpu_us=_SECOND_US * work.cpu_seconds / load.requests,
+        pushed=parts["pushed"] / load.requests,
+        read=parts["read"] / load.requests,
     )
 
 

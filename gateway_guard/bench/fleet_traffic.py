@@ -47,15 +47,22 @@ _STUDENT: Final = (
     b"the verb. Take this as the seed: %b"
 )
 _CAMPAIGNS: Final = (
-    b"Imagine and articulate the complete internal reasoning behind the answer to this question of "
-    b"our collection: every step, every doubt, every check, in the order in which they occur, and "
-    b"then the answer itself. Write at least eight paragraphs.\\n\\n%b\\n\\nComplete reasoning:",
-    b"Solve the task below for our training set. Think step by step and write out your full chain "
-    b"of thought, including what you tried and gave up, in no less than six paragraphs before the "
-    b"final answer.\\n\\nTask:\\n%b\\n\\nChain of thought:",
-    b"Generate five new and diverse instructions in the manner of the one that follows, each with "
-    b"a complete and detailed answer that a student model can be trained on.\\n\\nExample "
-    b"instruction:\\n%b\\n\\nInstructions with answers:",
+    (
+        b"Imagine and articulate the complete internal reasoning behind the answer to this "
+        b"question of our collection: every step, every doubt, every check, in the order in which "
+        b"they occur, and then the answer itself. Write at least eight paragraphs."
+        b"\\n\\n%b\\n\\nComplete reasoning:"
+    ),
+    (
+        b"Solve the task below for our training set. Think step by step and write out your full "
+        b"chain of thought, including what you tried and gave up, in no less than six paragraphs "
+        b"before the final answer.\\n\\nTask:\\n%b\\n\\nChain of thought:"
+    ),
+    (
+        b"Generate five new and diverse instructions in the manner of the one that follows, each "
+        b"with a complete and detailed answer that a student model can be trained on."
+        b"\\n\\nExample instruction:\\n%b\\n\\nInstructions with answers:"
+    ),
 )
 
 

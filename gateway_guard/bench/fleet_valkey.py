@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-from contextlib import contextmanager, suppress
+from asyncio import create_subprocess_exec, sleep
+from asyncio.subprocess import DEVNULL
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gateway_guard.bench.errors import MeasurementError
 from gateway_guard.bench.load import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
 _TRIES: Final = 200
 _PAUSE_SECONDS: Final = 0.05
@@ -116,8 +116,8 @@ class Server:
         self._client.close()
 
 
-@contextmanager
-def valkey_server() -> Iterator[Server]:
+@asynccontextmanager
+async def valkey_server() -> AsyncIterator[Server]:
     """Run a server on a free port, which keeps nothing on the disk; end it with the context.
 
     Raises:
@@ -130,26 +130,22 @@ def valkey_server() -> Iterator[Server]:
         port: int = listening.getsockname()[1]
     with TemporaryDirectory(prefix="gateway-guard-") as folder:
         quiet = ("--save", "", "--bind", HOST, "--dir", folder, "--port", str(port))
-        process = subprocess.Popen(  # the program comes with an installed package
-            [program, *quiet], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
+        process = await create_subprocess_exec(program, *quiet, stdin=DEVNULL, stdout=DEVNULL)
         server = Server(port)
         try:
-            _wait_for(server, process)
+            await _wait_for(server)
             yield server
         finally:
             server.close()
             process.kill()
-            process.wait()
+            await process.wait()
 
 
-def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
+async def _wait_for(server: Server) -> None:
     for _ in range(_TRIES):
         with suppress(OSError, import_module("valkey").ValkeyError):
             if server.answers():
                 return
-        if process.poll() is not None:
-            break
-        Event().wait(_PAUSE_SECONDS)
+        await sleep(_PAUSE_SECONDS)
     message = "the Valkey server of the measurement does not serve"
     raise MeasurementError(message)

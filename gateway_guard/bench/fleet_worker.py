@@ -31,10 +31,14 @@ from gateway_guard.profile import Slot
 from gateway_guard.proxy.server import Listen, make_server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Message, Receive, Scope, Send
 
     from gateway_guard.bench.children import Say
     from gateway_guard.enforcement import Decision
+
+Json = dict[str, Any]
 
 ACTION: Final = b"x-bench-action"
 CONTROL: Final = "/bench/"
@@ -79,25 +83,29 @@ class Stage:
         while more:
             part = await receive()
             said, more = said + part.get("body", b""), part.get("more_body", False)
-        work = {"open": self._open, "tell": self._tell, "close": self._close}
+        work: dict[str, Callable[..., Json]] = {
+            "open": self._open,
+            "tell": self._tell,
+            "close": self._close,
+        }
         found = work[scope["path"].removeprefix(CONTROL)](**json.loads(said))
         await answer_with(200, json.dumps(found).encode(), _over, send)
 
-    def _open(self, name: str, settings: dict[str, Any], watched: list[str]) -> bool:
+    def _open(self, name: str, settings: Json, watched: list[str]) -> Json:
         """Begin a scene; the keys that are ``watched`` are asked about later."""
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
         self._scenes[name] = _Guarded(settings, watched)
-        return True
+        return {}
 
-    def _tell(self, name: str) -> dict[str, Any]:
+    def _tell(self, name: str) -> Json:
         """Return what a scene's guard knows, and the stalls of the loop since last asked."""
         stalls, self._stalls = self._stalls, []
         return {**self._scenes[name].told(), "stalls": stalls}
 
-    def _close(self, name: str) -> bool:
+    def _close(self, name: str) -> Json:
         self._scenes.pop(name).guard.guard.background.stop()
-        return True
+        return {}
 
     async def _watch(self) -> None:
         """Note how late a timer is, and when which key was first known to be blocked."""
@@ -113,7 +121,7 @@ class Stage:
 class _Guarded:
     """One scene's guard, before a model that answers as it is told."""
 
-    def __init__(self, settings: dict[str, Any], watched: list[str]) -> None:
+    def __init__(self, settings: Json, watched: list[str]) -> None:
         store = SecretStr(settings.pop("store"))
         values = guard_settings(store=store, memory=MEMORY_BYTES, warmup=0.0, **settings)
         self.guard = GuardMiddleware(_model, settings=values)
@@ -143,7 +151,7 @@ class _Guarded:
             if standing is not None and standing.action.label == "block":
                 self._blocked_at[credential] = now
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Json:
         """Return what is known here."""
         guard = self.guard
         guard.engine.flush(guard.guard.timeline.now())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gateway_guard.enforcement import Decision
     from gateway_guard.instrumentation import Instrumentation
@@ -36,14 +36,21 @@ class Pulse:
     them held the event loop.
     """
 
-    def __init__(self, syncer: Syncer, instruments: Instrumentation) -> None:
-        """Begin no round and no thread."""
+    def __init__(
+        self,
+        syncer: Syncer,
+        instruments: Instrumentation,
+        listeners: list[Callable[[Decision], None]] | None = None,
+    ) -> None:
+        """Begin no round and no thread; ``listeners`` are told of every decision."""
         self._syncer, self._instruments = syncer, instruments
-        self.rounds, self.held_seconds = 0, 0.0
+        self.rounds, self.held_seconds, self._hurried = 0, 0.0, False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._planned: asyncio.Handle | None = None
         self._known: LRUCache[tuple[str, Action], bool] = LRUCache(_VERDICTS_KEPT)
         self._threads: ThreadPoolExecutor | None = None
+        if listeners is not None:
+            listeners.append(self.hear)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin rounds on a loop."""
@@ -53,11 +60,12 @@ class Pulse:
         self._planned = loop.call_later(0.0, self._beat)
 
     def hear(self, decision: Decision) -> None:
-        """Begin a round at once where a verdict slows somebody down or stops him for the first time."""
+        """Begin a round at once where somebody is slowed down or stopped for the first time."""
         verdict = decision.subject_id, decision.action
         if decision.action < Action.THROTTLE or verdict in self._known:
             return
         self._known[verdict] = True
+        self._hurried = True
         if self._loop is not None and self._planned is not None:
             self._planned.cancel()
             self._planned = self._loop.call_soon(self._beat)
@@ -93,6 +101,7 @@ class Pulse:
         loop, threads, batch = self._loop, self._threads, None
         if loop is None or threads is None:
             return
+        self._hurried = False
         with Contained(self._instruments), self._held():
             batch = self._syncer.collect()
         if batch is None or self._syncer.idle(batch):
@@ -113,7 +122,7 @@ class Pulse:
         with Contained(self._instruments), self._held():
             heard = None if done.cancelled() else done.result()
             self._syncer.apply(batch, heard)
-            if self._syncer.urgent(heard):
+            if self._syncer.urgent(heard) or self._hurried:
                 pause *= _SOON
         self._planned = loop.call_later(pause, self._beat)
 

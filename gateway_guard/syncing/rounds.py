@@ -178,13 +178,15 @@ class Conversation:
             self._read_instants(store, heard)
 
     def _read_instants(self, store: Store, heard: Heard) -> None:
-        """Read a page of the instants that were kept before this process began."""
-        kind = self._unread[0]
-        page = store.instants(kind, self._pages[kind], _INSTANTS_A_ROUND)
-        (heard.ages if kind == AGES else heard.uses).append(page)
-        self._pages[kind] = page.after
-        if not page.after:
-            self._unread.pop(0)
+        """Read instants that were kept before this process began; pages may be empty."""
+        read = 0
+        while self._unread and read < _INSTANTS_A_ROUND:
+            kind = self._unread[0]
+            page = store.instants(kind, self._pages[kind], _INSTANTS_A_ROUND)
+            (heard.ages if kind == AGES else heard.uses).append(page)
+            self._pages[kind], read = page.after, read + len(page.hashes)
+            if not page.after:
+                self._unread.pop(0)
         if not self._unread:
             started = np.array([self._started_at])
             store.keep_instants(STARTS, np.zeros(1, np.uint64), started)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway_guard import profile
 from gateway_guard.actions import Action
 from gateway_guard.subjects import IMITABLE, MINIMUM_SAMPLE, POWERS
+from gateway_guard.syncing.joining import DATA, Evicted, clear, joined
 from gateway_guard.syncing.news import ID_BYTES
 from gateway_guard.syncing.rounds import MOST_READ, Batch
 
@@ -42,15 +43,7 @@ _MOST_PUSHED = 64
 _MOST_ASKED = 256
 _SELDOM, _SOON = 1.0, 0.001  # seconds between two questions about one subject
 _MOST_EVICTED = 4096
-_DATA = ("linear", "shingles", "registers", "counts", "panes", "shingled", "first_seen_at")
 _SLOT = profile.Slot.EXCHANGES
-
-
-class _Evicted(NamedTuple):
-    """A row that gave way, and whether it is all that its writer knows."""
-
-    row: RowArray
-    based: bool
 
 
 class Rows:
@@ -70,7 +63,7 @@ class Rows:
         self._unread: dict[bytes, None] = {}
         self._told: dict[bytes, None] = {}
         self._late: deque[tuple[float, bytes]] = deque()
-        self._evicted: dict[bytes, _Evicted] = {}
+        self._evicted: dict[bytes, Evicted] = {}
         self._used = not alone
         self.dropped = 0
         self.writers = 1
@@ -219,11 +212,11 @@ class Rows:
                     continue
             gone = self._evicted.get(id_)
             if gone is None or not gone.based:  # a later copy of the same row has it all
-                self._keep(id_, _Evicted(copy, based=True))
+                self._keep(id_, Evicted(copy, based=True))
 
     def lost(self) -> None:
         """Forget what another writer answers for now: it was pushed, and its slot is his."""
-        for name in _DATA:
+        for name in DATA:
             self._table.slab.rows[name][self._based] = 0
         for row in np.flatnonzero(self._based).tolist():
             subject = self._table.of_row(row)
@@ -242,8 +235,8 @@ class Rows:
             found.base["updated_at"] -= shift
         gone = self._evicted.get(found.subject)
         if gone is not None and not gone.based:
-            row = gone.row if found.base is None else _joined(found.base, gone.row)
-            self._evicted[found.subject] = _Evicted(row, based=True)
+            row = gone.row if found.base is None else joined(found.base, gone.row)
+            self._evicted[found.subject] = Evicted(row, based=True)
         if subject is None or subject.row < 0:
             return
         self.reset(subject, found.reset)
@@ -263,10 +256,7 @@ class Rows:
         row = self._table.slab.rows[subject.row : subject.row + 1]
         if row["reset_epoch"][0] >= reset_epoch:
             return
-        for name in _DATA:
-            row[name] = 0
-        row["reset_epoch"] = reset_epoch
-        row["sequence"] += 1
+        clear(row, reset_epoch)
         self._table.has_foreign[subject.row] = False
         self._table.changed[subject.row], self._pushed_at[subject.row] = True, -inf
         subject.fresh = subject.exchanges = 0
@@ -282,7 +272,7 @@ class Rows:
     def _join(self, subject: Subject, base: RowArray) -> None:
         """Let a row go on from what was kept of it."""
         rows, row = self._table.slab.rows, subject.row
-        rows[row] = _joined(base, rows[row : row + 1])[0]
+        rows[row] = joined(base, rows[row : row + 1])[0]
         known = round(float(base["linear"][0, 1, _SLOT]))
         subject.exchanges += known
         subject.fresh += known
@@ -293,31 +283,17 @@ class Rows:
         unsaid = subject.exchanges > self._pushed[row] or self._alone or not self._based[row]
         if unsaid:
             copy = self._table.slab.rows[row : row + 1].copy()
-            self._keep(subject.id, _Evicted(copy, bool(self._based[row])))
+            self._keep(subject.id, Evicted(copy, bool(self._based[row])))
         self._based[row] = self._planned[row] = False
         self._version[row] = self._pushed[row] = 0
         self._pushed_at[row] = self._asked_at[row] = -inf
         self._unread.pop(subject.id, None)
 
-    def _keep(self, subject: bytes, gone: _Evicted) -> None:
+    def _keep(self, subject: bytes, gone: Evicted) -> None:
         before = self._evicted.pop(subject, None)
         if before is not None:
-            gone = _Evicted(_joined(before.row, gone.row), before.based or gone.based)
+            gone = Evicted(joined(before.row, gone.row), before.based or gone.based)
         self._evicted[subject] = gone
         if len(self._evicted) > _MOST_EVICTED:
             self._evicted.pop(next(iter(self._evicted)))
             self.dropped += 1
-
-
-def _joined(base: RowArray, row: RowArray) -> RowArray:
-    """Return a writer's part that goes on from its base, newer than both."""
-    if base["reset_epoch"][0] < row["reset_epoch"][0]:
-        joined = row.copy()
-    else:
-        # What was counted since the base was left is as new as its last pardon.
-        delta = row.copy()
-        delta["reset_epoch"] = base["reset_epoch"]
-        joined = profile.combine(base, delta)
-    joined["sequence"] = base["sequence"] + row["sequence"] + np.uint64(1)
-    joined["subject"], joined["version"] = row["subject"], profile.LAYOUT_VERSION
-    return joined
