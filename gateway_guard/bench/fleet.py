@@ -63,7 +63,12 @@ class FleetEffort(NamedTuple):
 
 
 FULL: Final = FleetEffort(
-    workers=4, replicas=8, seeds=6, people=24, seconds=9.0, slope=SlopeEffort((2, 4, 8, 16), 5.0)
+    workers=4,
+    replicas=8,
+    seeds=6,
+    people=24,
+    seconds=9.0,
+    slope=SlopeEffort((2, 4, 8, 16, 32), 5.0),
 )
 QUICK: Final = FleetEffort(
     workers=4, replicas=8, seeds=2, people=16, seconds=4.5, slope=SlopeEffort((2, 8), 2.0)
@@ -223,6 +228,7 @@ def summarised(store: str, processes: int, slowed: Pairs, let_pass: Pairs) -> Se
         shapes=[*SHAPES],
         requests_per_second=asked / max(seconds, 1 / HARVEST_RATE),
         rounds_per_second=sum(rounds) / max(1, len(rounds)),
+        store_failures=sum(told["failures"] for each in everybody for told in each.told),
         throttled=_delay(slowed, "throttled"),
         refused=_delay(slowed, "refused"),
         blocked=_delay(let_pass, "blocked"),

@@ -9,6 +9,7 @@ from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from gateway_guard.bench.contestants import check
 from gateway_guard.bench.errors import MeasurementError
 from gateway_guard.bench.fleet_traffic import SCENE
 from gateway_guard.bench.fleet_worker import ACTION, CONTROL
@@ -120,10 +121,7 @@ class Scene:
 
         """
         told = [await process.control("tell", name=self.name) for process in self.processes]
-        failures = {what for one in told for what in one["failures"]}
-        if failures:
-            message = f"a guard of the fleet failed with {', '.join(sorted(failures))}"
-            raise MeasurementError(message)
+        check([error for one in told for error in one["errors"]])
         return told
 
 

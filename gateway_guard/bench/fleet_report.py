@@ -52,9 +52,10 @@ class Observed(msgspec.Struct, frozen=True):
 
 
 class Stall(msgspec.Struct, frozen=True):
-    """How late a timer of ten milliseconds came, milliseconds, the worst of all processes.
+    """How late a timer of ten milliseconds came in any process, milliseconds.
 
-    ``held_ms`` is the longest that a round with the store held an event loop.
+    ``held_ms`` is the most of an event loop's processor time that a round with the store took at
+    once; what a busy machine adds to it is in the others.
     """
 
     p99_ms: float
@@ -63,7 +64,10 @@ class Stall(msgspec.Struct, frozen=True):
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """One fleet against one process of the same kind, on the same requests."""
+    """One fleet against one process of the same kind, on the same requests.
+
+    ``store_failures`` are rounds that the store did not do in time: a busy machine has some.
+    """
 
     store: str
     processes: int
@@ -71,6 +75,7 @@ class Setup(msgspec.Struct, frozen=True):
     shapes: list[str]
     requests_per_second: float
     rounds_per_second: float
+    store_failures: int
     throttled: Delay
     refused: Delay
     blocked: Delay
@@ -82,7 +87,7 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What a store does for guards at some load: totals, and what an idle fleet costs apart."""
+    """What a store does for a request at some load, and the bytes that it adds to the news."""
 
     writers: int
     keys: int
@@ -93,10 +98,11 @@ class Cost(msgspec.Struct, frozen=True):
     cpu_us: float
     pushed: float
     read: float
+    news_bytes: float
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A straight line through what was measured: ``fixed`` and so much for each writer."""
+    """A straight line: ``fixed``, and so much for each writer."""
 
     fixed: float
     a_writer: float
@@ -105,9 +111,10 @@ class Line(msgspec.Struct, frozen=True):
 class Slope(msgspec.Struct, frozen=True):
     """How a Valkey's work grows: of a writer and second idle, of a request by writers.
 
-    ``a_part_bytes`` is what its memory takes for a part of a subject, ``news_bytes`` what a request
-    adds to the log that every writer reads. ``one_core`` is how many requests a second one core of
-    the server would do for so many writers, by these lines.
+    Lines go through the two largest fleets of many keys, without what they cost idle: the curve
+    flattens, so beyond them they are bounds. ``a_part_bytes`` is what its memory takes for a part
+    of a subject. ``one_core`` is how many requests a second one core of the server does for so many
+    writers, by these lines.
     """
 
     idle_commands: float
@@ -120,7 +127,6 @@ class Slope(msgspec.Struct, frozen=True):
     a_part_bytes: float
     parts_a_subject: float
     subjects_a_key: float
-    news_bytes: float
     one_core: dict[str, float]
 
 

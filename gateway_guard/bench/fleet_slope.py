@@ -60,7 +60,6 @@ async def measure_slope(processes: Sequence[Process], server: Server, effort: Sl
         _line([one.cost for one in many], idle, name) for name in ("commands", "bytes", "cpu_us")
     ]
     kept = many[-1].kept
-    news = many[-1]
     return Slope(
         idle_commands=idle.commands,
         idle_bytes=idle.bytes,
@@ -72,7 +71,6 @@ async def measure_slope(processes: Sequence[Process], server: Server, effort: Sl
         a_part_bytes=kept.bytes_a_part,
         parts_a_subject=kept.parts / max(1, kept.subjects),
         subjects_a_key=kept.subjects / MANY,
-        news_bytes=news.kept.news_bytes / max(1, news.cost.requests),
         one_core={str(size): _one_core(size, idle, lines[2]) for size in _MODELLED},
     )
 
@@ -116,10 +114,11 @@ async def _load(
         told = [one["parts"] for scene in scenes for one in await scene.tell()]
         kept = server.kept(name)
     parts = {label: sum(one.get(label, 0) for one in told) for label in ("pushed", "read")}
-    return _Measured(_cost(work, _Load(writers, keys, len(asked), spent), parts), kept)
+    load = _Load(writers, keys, len(asked), spent)
+    return _Measured(_cost(work, load, parts, kept), kept)
 
 
-def _cost(work: Work, load: _Load, parts: dict[str, int]) -> Cost:
+def _cost(work: Work, load: _Load, parts: dict[str, int], kept: Kept) -> Cost:
     return Cost(
         *load,
         commands=work.total / load.requests,
@@ -127,6 +126,7 @@ def _cost(work: Work, load: _Load, parts: dict[str, int]) -> Cost:
         cpu_us=_SECOND_US * work.cpu_seconds / load.requests,
         pushed=parts["pushed"] / load.requests,
         read=parts["read"] / load.requests,
+        news_bytes=kept.news_bytes / load.requests,
     )
 
 
@@ -154,7 +154,7 @@ async def _guards(
 def _line(costs: Sequence[Cost], idle: Idle, name: str) -> Line:
     """Return what a request takes by the number of writers, without what they take idle."""
     points = []
-    for cost in costs:
+    for cost in sorted(costs, key=lambda one: one.writers)[-2:]:
         resting = getattr(idle, name) * cost.writers * cost.seconds / cost.requests
         points.append((float(cost.writers), getattr(cost, name) - resting))
     return line(points)

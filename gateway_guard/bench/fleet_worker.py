@@ -156,7 +156,7 @@ class _Guarded:
         guard = self.guard
         guard.engine.flush(guard.guard.timeline.now())
         counted = {one: self._counted(key) for key, one in self._watched.items()}
-        counters = guard.instruments.counters.items()
+        counters = guard.instruments.counters
         return {
             "ready": guard.engine.memory.ages_known,
             "blocked_at": self._blocked_at,
@@ -164,12 +164,13 @@ class _Guarded:
             "rounds": guard.guard.pulse.rounds,
             "held": guard.guard.pulse.held_seconds,
             "counted": {one: pair for one, pair in counted.items() if pair[0]},
-            "parts": {label: seen for (name, label), seen in counters if name == "store_parts"},
-            "failures": {
-                f"{name} {label}": seen
-                for (name, label), seen in counters
-                if name in {"errors", "store_failures"}
+            "parts": {
+                label: seen for (name, label), seen in counters.items() if name == "store_parts"
             },
+            "errors": [label for name, label in counters if name == "errors"],
+            "failures": sum(
+                seen for (name, _), seen in counters.items() if name == "store_failures"
+            ),
         }
 
     def _counted(self, key: bytes) -> tuple[float, float]:

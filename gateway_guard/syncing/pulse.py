@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ _VERDICTS_KEPT = 4096
 class Pulse:
     """Rounds on the running event loop, with a thread of their own for the store.
 
-    ``rounds`` counts those that were begun, ``held_seconds`` is the longest time for which one of
-    them held the event loop.
+    ``rounds`` counts those that were begun, ``held_seconds`` is the most of the event loop's time,
+    on the processor, that one of them took at once.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Pulse:
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        begun = monotonic()
+        begun = thread_time()
         yield
-        self.held_seconds = max(self.held_seconds, monotonic() - begun)
+        self.held_seconds = max(self.held_seconds, thread_time() - begun)
         self._instruments.gauges["store_held_seconds"] = self.held_seconds
