@@ -89,7 +89,7 @@ def bench(*, only: str, quick: bool, as_json: bool) -> None:
 
 
 def parts_of(only: str) -> list[str]:
-    """Return the names of the parts to measure, in their order.
+    """Return the names of the parts to measure, in their order; a fleet only where it is named.
 
     Raises:
         ConfigurationError: if there is no part of such a name.
@@ -100,7 +100,7 @@ def parts_of(only: str) -> list[str]:
     if unknown:
         message = f"there is nothing to measure by the name of {unknown}"
         raise ConfigurationError(message, hint=f"choose from {', '.join(PARTS)}")
-    return [name for name in PARTS if name in names or not names]
+    return [name for name in PARTS if name in (names or PARTS.keys() - {_FLEET})]
 
 
 def measure(names: Iterable[str], effort: Effort) -> Report:

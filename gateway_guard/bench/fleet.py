@@ -135,16 +135,16 @@ def measure_fleet(effort: FleetEffort) -> Fleet:
 
 
 async def _measure(effort: FleetEffort) -> Fleet:
-    async with valkey_server() as server:
-        async with running(1 + effort.workers) as processes:
-            sys.stderr.write(f"  {effort.workers} processes over SQLite ...\n")
-            with TemporaryDirectory(prefix="gateway-guard-") as folder:
-                on_file = await _setup("sqlite", processes, f"sqlite:///{folder}", effort)
-        async with running(1 + effort.replicas) as processes:
-            sys.stderr.write(f"  {effort.replicas} processes over Valkey ...\n")
-            on_server = await _setup("valkey", processes, server.url, effort)
-            sys.stderr.write("  what the server does ...\n")
-            slope = await measure_slope(processes[1:], server, effort.slope)
+    workers, replicas = effort.workers, effort.replicas
+    async with valkey_server() as server, running(1 + max(workers, replicas)) as processes:
+        sys.stderr.write(f"  {workers} processes over SQLite ...\n")
+        with TemporaryDirectory(prefix="gateway-guard-") as folder:
+            url = f"sqlite:///{folder}"
+            on_file = await _setup("sqlite", processes[: 1 + workers], url, effort)
+        sys.stderr.write(f"  {replicas} processes over Valkey ...\n")
+        on_server = await _setup("valkey", processes[: 1 + replicas], server.url, effort)
+        sys.stderr.write("  what the server does ...\n")
+        slope = await measure_slope(processes[1:], server, effort.slope)
     return Fleet(on_file, on_server, slope)
 
 
