@@ -183,7 +183,7 @@ def add_bench(add_parser: AddParser) -> None:
         "--only",
         default="",
         metavar="NAME[,NAME]",
-        help="measure in-process, kept, proxy, scale, flood, buffers, ledger or bypass, all of them "
+        help="measure in-process, kept, proxy, scale, flood, buffers, ledger or bypass, all "
         "if none is named; or fleet, in another four minutes; what is not measured is null in JSON",
     )
     command.add_argument(
