@@ -219,6 +219,12 @@ class SubjectTable:
             self._waiting.remove(subject)
             self._admit(waits)
 
+    def admit(self, subject: Subject) -> None:
+        """Give a subject that waits here the row that it has elsewhere."""
+        if self._waiting.get(subject.id) is subject and subject.waiting:
+            self._waiting.remove(subject.id)
+            self._admit(subject)
+
     def of_row(self, row: int) -> Subject | None:
         """Return the subject whose row this is."""
         return self._of_row[row]

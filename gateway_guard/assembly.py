@@ -112,12 +112,13 @@ class Guard:
         )
         self.put_off_seconds = 0.0
         self.deadlines = Deadlines(settings.body_timeout)
+        self.pulse = Pulse(self.syncer, self.instruments, self.engine.listeners)
         self.background = Background(
             flush=self._flush,
             refresh=self.refresh_policy,
             every_seconds=settings.policy_check_seconds,
             summarise=self.summarise,
-            pulse=Pulse(self.syncer, self.instruments),
+            pulse=self.pulse,
         )
 
     def contained(self) -> Contained:

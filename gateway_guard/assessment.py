@@ -164,6 +164,6 @@ def _schedule(subject: Subject, reading: Reading, standing: Standing, *, quiet: 
         patience = subject.due // 2
     else:
         subject.due = max(2, count // _GROWTH)
-    subject.urgent = subject.due + patience
+    subject.urgent, subject.near = subject.due + patience, not quiet
     passes = standing.action == Action.PASS and not standing.offences
     subject.quiet = quiet and passes and min(count, subject.exchanges) >= _WELL_KNOWN

@@ -49,8 +49,8 @@ Counters by name, with their labels::
     ledger              taken, dropped: texts of answers, dropped where too much waits
 
 Gauges: subjects, waiting, unverified, standings, buffered_bytes, policy_stale, policy_rejected,
-store_up and store_writers; with a ledger also ledger_waiting_chars, ledger_written and ledger_lost,
-the last two in texts.
+store_up, store_writers and store_held_seconds; with a ledger also ledger_waiting_chars,
+ledger_written and ledger_lost, the last two in texts.
 """
 
 from __future__ import annotations

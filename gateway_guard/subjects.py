@@ -75,7 +75,8 @@ class Subject(msgspec.Struct, eq=False, gc=False):
     they came under. ``pending`` are contributions whose answers are still to come, at most
     ``PENDING_KEPT`` of them, and ``inflight`` counts them all. ``fresh`` counts exchanges since the
     subject was last scored, which is due at ``due`` and does not wait for other work at ``urgent``.
-    ``quiet`` says that it is well known, and far from every threshold; ``logit`` is its last score.
+    ``quiet`` says that it is well known, and far from every threshold, ``near`` that its last
+    score, ``logit``, is not far from them.
     """
 
     id: bytes
@@ -87,6 +88,7 @@ class Subject(msgspec.Struct, eq=False, gc=False):
     due: int = MINIMUM_SAMPLE
     urgent: int = MINIMUM_SAMPLE
     quiet: bool = False
+    near: bool = False
     logit: float = 0.0
     inflight: int = 0
     admitted_at: float = inf
@@ -97,7 +99,7 @@ class Subject(msgspec.Struct, eq=False, gc=False):
 
     def begin_anew(self) -> None:
         """Be scored as one of which nothing was counted yet."""
-        self.exchanges, self.fresh, self.quiet = 0, 0, False
+        self.exchanges, self.fresh, self.quiet, self.near = 0, 0, False, False
         self.due = self.urgent = MINIMUM_SAMPLE
 
 

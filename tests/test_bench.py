@@ -19,6 +19,7 @@ from gateway_guard.bench.children import child
 from gateway_guard.bench.command import Effort, measure, parts_of
 from gateway_guard.bench.contestants import BARE, CONTESTANTS, GUARD, Contestant, guarded
 from gateway_guard.bench.errors import MeasurementError
+from gateway_guard.bench.fleet import QUICK as QUICK_FLEET
 from gateway_guard.bench.flood import flooded
 from gateway_guard.bench.ledger import QUICK as QUICK_LEDGER
 from gateway_guard.bench.limits_app import Limit
@@ -71,6 +72,7 @@ TINY = Effort(
     flood=10,
     wave=Wave(connections=8, body_bytes=200_000, seconds=0.5),
     ledger=QUICK_LEDGER,
+    fleet=QUICK_FLEET,
 )
 FIGURES = {
     "bare_us": None,
@@ -98,6 +100,7 @@ FIGURES = {
         "bare_p99_ms",
     },
     "ledger": None,
+    "fleet": None,
     "bypass": None,
     "bypass_rejected": None,
 }

@@ -10,6 +10,8 @@ import pytest
 
 from gateway_guard.actions import Action
 from gateway_guard.stores.memory import MemoryStore
+from gateway_guard.subjects import IMITABLE
+from gateway_guard.syncing.rows import Rows
 from tests.driving import DAY, START_AT, Caller, play
 from tests.syncing import KEEPING, Fleet, Worker
 from tests.traffic import HARVESTS, INNOCENTS
@@ -268,3 +270,48 @@ def test_a_clock_that_is_wrong_by_a_minute_changes_nothing(fleet: Fleet) -> None
     assert mine is not None
     assert theirs is not None
     assert theirs.until_at - two.now.wall == pytest.approx(mine.until_at - one.now.wall, abs=1.0)
+
+
+def test_who_is_near_a_threshold_is_heard_of_at_once(fleet: Fleet) -> None:
+    """A worker that is not asked any more knows what others count, though it is one at a time."""
+    one, two = fleet.start(2, throttle_logit="30", block_logit="30")
+    plays = iter(harvest(40))
+    fleet.ask(MALLORY, islice(plays, 20))
+    for item in plays:
+        one.ask(MALLORY, item)
+        fleet.wait(1)
+        fleet.sync(2)
+    assert two.counted(MALLORY) == pytest.approx(40, abs=1.1)
+
+
+def test_who_is_far_from_every_threshold_costs_no_such_news(fleet: Fleet) -> None:
+    """What one worker counts of him another one reads when he comes there."""
+    one, two = fleet.start(2)
+    plays = INNOCENTS["chat"](Random(1))
+    fleet.ask(ALICE, islice(plays, 40))
+    known = two.counted(ALICE)
+    for item in islice(plays, 12):
+        one.ask(ALICE, item)
+        fleet.wait(5)
+        fleet.sync(2)
+    assert two.counted(ALICE) == pytest.approx(known, abs=0.1)
+    two.ask(ALICE, next(plays))
+    fleet.sync(2)
+    assert two.counted(ALICE) > known + 8
+
+
+def test_a_template_that_waits_gets_the_row_that_it_has_elsewhere(fleet: Fleet) -> None:
+    """So that a campaign's second worker reads what the first one has counted of it."""
+    [one] = fleet.start(1)
+    ticket = one.ask(MALLORY, harvest(1)[0])
+    one.flush()
+    [waiting, *_] = [id_ for kind, id_ in ticket.ids if kind in IMITABLE]
+    subject = one.memory.subjects.get(waiting)
+    assert subject is not None
+    assert subject.row < 0
+    rows = Rows(one.memory.subjects, alone=False)
+    rows.tell(waiting)
+    assert subject.row >= 0
+    assert rows.pressing
+    rows.tell(bytes(16))
+    assert one.memory.subjects.get(bytes(16)) is None

@@ -266,3 +266,22 @@ def test_an_entry_grows_as_far_as_there_is_room() -> None:
     read = decode(encode(grown))
     assert read is not None
     assert read.learned.texts[-1] == int.from_bytes(bytes((2,)) * 8)
+
+
+def test_a_block_that_is_not_told_yet_is_not_lost_to_a_throttle() -> None:
+    """Who tells of the throttle cannot have known of it, though he knew all that had been told."""
+    one, two = Writer(), Writer()
+    two.hears(one.finds(Action.THROTTLE, until_at=NOW + 900))
+    one.memory.standings.keep(SUBJECT, blocked(one.standing))
+    later = two.finds(Action.THROTTLE, provisional=True)
+    assert later.seen >= one.standing.revision
+    one.hears(later)
+    assert one.standing.action == Action.BLOCK
+    two.hears(*one.told())
+    assert (two.standing.action, two.standing.until_at) == (Action.BLOCK, NOW + 3600)
+
+
+def blocked(standing: Standing) -> Standing:
+    """Block somebody, and tell nobody."""
+    standing.action, standing.until_at = Action.BLOCK, NOW + 3600
+    return standing

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gateway_guard.actions import Action
+from gateway_guard.enforcement import Decision
 from gateway_guard.proxy.options import ProxyOptions
 from gateway_guard.proxy.server import guarded_proxy
 from gateway_guard.stores import open_store
@@ -211,3 +212,23 @@ def test_workers_over_a_server_that_loses_its_memory_go_on(tmp_path: Path) -> No
         assert late.ask(MALLORY, play("Hello?")).decision.refused
         for worker in [*fleet.workers, late]:
             worker.link.close()
+
+
+async def test_a_verdict_does_not_wait_for_the_next_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of each kind against a subject is told at once; others are not hurried by it."""
+    guard = guarded(model, state_dir=tmp_path)
+    wait = rounds_of(guard, monkeypatch)
+    assert (await ask(guard, scope_of(), asking("Hello?"))).status == 200
+    await wait(2)
+    monkeypatch.setattr("gateway_guard.syncing.pulse.ROUND_SECONDS", 3600.0)
+    await wait(1)
+    pulse, begun = guard.guard.pulse, guard.guard.pulse.rounds
+    for number, action in enumerate((Action.THROTTLE, Action.BLOCK), start=1):
+        pulse.hear(Decision(action=Action.WATCH, subject_id="somebody"))
+        pulse.hear(Decision(action=action, subject_id="somebody"))
+        await wait(1)
+        pulse.hear(Decision(action=action, subject_id="somebody"))
+        assert pulse.rounds == begun + number
+    guard.guard.background.stop()

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gateway_guard.bench import ledger
+from gateway_guard.bench import fleet, ledger
 from gateway_guard.bench.buffers import measure_buffers
 from gateway_guard.bench.bypass import check_installed, measure_bypass
 from gateway_guard.bench.flood import MEMORY_BYTES, measure_flood
@@ -21,10 +21,12 @@ from gateway_guard.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from gateway_guard.bench.fleet import FleetEffort
     from gateway_guard.bench.ledger import LedgerEffort
 
 
 _BYPASS: Final = "bypass"
+_FLEET: Final = "fleet"
 
 
 class Effort(NamedTuple):
@@ -41,6 +43,7 @@ class Effort(NamedTuple):
     flood: int
     wave: Wave
     ledger: LedgerEffort
+    fleet: FleetEffort
 
 
 FULL: Final = Effort(
@@ -52,6 +55,7 @@ FULL: Final = Effort(
     flood=100_000,
     wave=Wave(200, 10_000_000, 20.0),
     ledger=ledger.FULL,
+    fleet=fleet.FULL,
 )
 QUICK: Final = Effort(
     rounds=15,
@@ -62,6 +66,7 @@ QUICK: Final = Effort(
     flood=5_000,
     wave=Wave(200, 10_000_000, 5.0),
     ledger=ledger.QUICK,
+    fleet=fleet.QUICK,
 )
 
 
@@ -76,13 +81,15 @@ def bench(*, only: str, quick: bool, as_json: bool) -> None:
     names = parts_of(only)
     if _BYPASS in names:
         check_installed()
+    if _FLEET in names:
+        fleet.check_installed()
     report = measure(names, QUICK if quick else FULL)
     text = json.dumps(as_dict(report)) if as_json else as_table(report)
     sys.stdout.write(text + "\n")
 
 
 def parts_of(only: str) -> list[str]:
-    """Return the names of the parts to measure, in their order.
+    """Return the names of the parts to measure, in their order; a fleet only where it is named.
 
     Raises:
         ConfigurationError: if there is no part of such a name.
@@ -93,7 +100,7 @@ def parts_of(only: str) -> list[str]:
     if unknown:
         message = f"there is nothing to measure by the name of {unknown}"
         raise ConfigurationError(message, hint=f"choose from {', '.join(PARTS)}")
-    return [name for name in PARTS if name in names or not names]
+    return [name for name in PARTS if name in (names or PARTS.keys() - {_FLEET})]
 
 
 def measure(names: Iterable[str], effort: Effort) -> Report:
@@ -152,6 +159,10 @@ def _ledger(report: Report, effort: Effort) -> None:
     report.ledger = ledger.measure_ledger(effort.ledger)
 
 
+def _fleet(report: Report, effort: Effort) -> None:
+    report.fleet = fleet.measure_fleet(effort.fleet)
+
+
 def _yes(*, holds: bool) -> str:
     return "yes" if holds else "NO"
 
@@ -164,5 +175,6 @@ PARTS: Final[dict[str, tuple[str, Callable[[Report, Effort], None]]]] = {
     "flood": ("memory under floods", _flood),
     "buffers": ("large bodies of strangers", _buffers),
     "ledger": ("the ledger and attribution", _ledger),
+    _FLEET: ("many guards over one store, beside one", _fleet),
     _BYPASS: ("whether any way leads past the guard", _bypass),
 }

@@ -60,9 +60,7 @@ def roc(positives: Sequence[float], negatives: Sequence[float]) -> list[tuple[fl
     return points
 
 
-def minimum_at(
-    loss: Callable[[Array], tuple[float, Array]], start: Array, floors: Array
-) -> Array:
+def minimum_at(loss: Callable[[Array], tuple[float, Array]], start: Array, floors: Array) -> Array:
     """Return where a loss is least, no coordinate below its floor (L-BFGS-B; Byrd et al., 1995).
 
     ``loss`` returns its value and its gradient; ``floors`` has the shape of ``start``.

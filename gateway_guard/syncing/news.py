@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NEWS, HISTORY, ORDERS = "news", "history", "orders"
 AGES, USES = "ages", "uses"
+ID_BYTES = 16
 _MOST_OF_A_KIND = 65_536  # of what may be forgotten
 
 
@@ -71,7 +72,8 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
 class News(msgspec.Struct, array_like=True):
     """One entry, told at an instant of the store's clock.
 
-    Hashes are packed, eight bytes each, instants four.
+    Hashes are packed, eight bytes each, instants four. ``near`` are the ids of subjects near a
+    threshold, of which the writer has just pushed what is new.
     """
 
     slot: int = -1
@@ -85,12 +87,13 @@ class News(msgspec.Struct, array_like=True):
     pairs: bytes = b""
     hits: list[tuple[int, tuple[CueHit, ...]]] = []
     sightings: list[tuple[bytes, bytes, int]] = []
+    near: bytes = b""
 
     @property
     def empty(self) -> bool:
         """Tell whether there is nothing to tell."""
         said = (self.notices, self.ages[0], self.uses[0], self.texts, self.pairs, self.sightings)
-        return not any(said)
+        return not any((*said, self.near))
 
     def extend(self, later: News) -> None:
         """Take what a later entry says into this one, as far as there is room for it."""
@@ -101,6 +104,7 @@ class News(msgspec.Struct, array_like=True):
         self.pairs = (self.pairs + later.pairs)[-_MOST_OF_A_KIND * 8 :]
         self.hits = (self.hits + later.hits)[-_MOST_OF_A_KIND:]
         self.sightings = (self.sightings + later.sightings)[-_MOST_OF_A_KIND:]
+        self.near = (self.near + later.near)[-_MOST_OF_A_KIND * ID_BYTES :]
 
     @property
     def learned(self) -> Learned:

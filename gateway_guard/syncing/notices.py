@@ -102,7 +102,7 @@ class Notices:
         untold = known.above - before.above
         above = known.above + (0 if again else notice.added)
         paced_at = max(known.paced_at, shift.steady_in(notice.paced_at))
-        truer = _is_truer(notice, known)
+        truer = _is_truer(notice, known, unsaid=_said(known).verdict != before.verdict)
         if truer:
             _adopt(known, notice, shift)
             above = max(above, notice.above) if known.action >= Action.THROTTLE else 0
@@ -191,14 +191,16 @@ def _said(standing: Standing) -> Said:
 _SAYS_NOTHING = _said(Standing())
 
 
-def _is_truer(notice: Notice, known: Standing) -> bool:
+def _is_truer(notice: Notice, known: Standing, *, unsaid: bool) -> bool:
     """Tell whether what is told of a subject beats what is known of it.
 
     What an operator said beats what is automatic. Of the rest the newer is true; of what two
-    writers found without knowing of each other the more severe.
+    writers found without knowing of each other the more severe. What is ``unsaid`` nobody else can
+    have known.
     """
     rank = notice.reset, int(known.operator), (known.revision << 8) + known.action
-    if int(notice.operator) != rank[1] or notice.seen >= known.revision:
+    knew = notice.seen >= known.revision and not unsaid
+    if int(notice.operator) != rank[1] or knew:
         return notice.rank > rank
     same = notice.action == known.action
     return notice.action > known.action or (same and notice.rank > rank)

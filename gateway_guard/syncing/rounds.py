@@ -39,7 +39,8 @@ class Batch(msgspec.Struct):
     """What a process has to say and to ask.
 
     ``rows`` are copies of shape (1,) with the instant that each was last decayed to, ``wanted``
-    subjects whose own parts were never read, ``asked`` others with the version last read.
+    subjects whose own parts were never read, ``asked`` others with the version last read. ``near``
+    are subjects among the rows whose scores are near a threshold.
     """
 
     rows: list[tuple[RowArray, float]] = []
@@ -50,6 +51,7 @@ class Batch(msgspec.Struct):
     uses: list[tuple[int, float]] = []
     wanted: list[bytes] = []
     asked: list[tuple[bytes, int]] = []
+    near: list[bytes] = []
 
     @property
     def empty(self) -> bool:
@@ -196,13 +198,15 @@ class Conversation:
             self._read_instants(store, heard)
 
     def _read_instants(self, store: Store, heard: Heard) -> None:
-        """Read a page of the instants that were kept before this process began."""
-        kind = self._unread[0]
-        page = store.instants(kind, self._pages[kind], _INSTANTS_A_ROUND)
-        (heard.ages if kind == AGES else heard.uses).append(page)
-        self._pages[kind] = page.after
-        if not page.after:
-            self._unread.pop(0)
+        """Read instants that were kept before this process began; pages may be empty."""
+        read = 0
+        while self._unread and read < _INSTANTS_A_ROUND:
+            kind = self._unread[0]
+            page = store.instants(kind, self._pages[kind], _INSTANTS_A_ROUND)
+            (heard.ages if kind == AGES else heard.uses).append(page)
+            self._pages[kind], read = page.after, read + len(page.hashes)
+            if not page.after:
+                self._unread.pop(0)
         if not self._unread:
             started = np.array([self._started_at])
             store.keep_instants(STARTS, np.zeros(1, np.uint64), started)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway_guard import profile
 from gateway_guard.actions import Action
-from gateway_guard.subjects import POWERS
+from gateway_guard.subjects import IMITABLE, MINIMUM_SAMPLE, POWERS
+from gateway_guard.syncing.joining import DATA, Evicted, clear, joined
+from gateway_guard.syncing.news import ID_BYTES
 from gateway_guard.syncing.rounds import MOST_READ, Batch
 
 if TYPE_CHECKING:
@@ -30,20 +32,18 @@ PUSH_SECONDS = 30.0
 """A row is pushed when it has as many new exchanges, its score moved so far, or after so long."""
 
 _FEW = 4
+_SETTLED = 256
+"""Of a subject near a threshold with fewer exchanges each one is told, and heard of, at once."""
+
+_YOUNG = 2 * MINIMUM_SAMPLE
+"""So it is with what keys share, near or not, as long as it has so few: many may come together."""
+
 _PUSH_WATCHED = 32  # subjects that impose nothing need not be as up to date
 _MOST_PUSHED = 64
 _MOST_ASKED = 256
-_ASK_QUIET_SECONDS = 1.0
+_SELDOM, _SOON = 1.0, 0.001  # seconds between two questions about one subject
 _MOST_EVICTED = 4096
-_DATA = ("linear", "shingles", "registers", "counts", "panes", "shingled", "first_seen_at")
 _SLOT = profile.Slot.EXCHANGES
-
-
-class _Evicted(NamedTuple):
-    """A row that gave way, and whether it is all that its writer knows."""
-
-    row: RowArray
-    based: bool
 
 
 class Rows:
@@ -61,8 +61,9 @@ class Rows:
         self._asked_at = np.full(rows, -inf)
         self._logit = np.zeros(rows)
         self._unread: dict[bytes, None] = {}
+        self._told: dict[bytes, None] = {}
         self._late: deque[tuple[float, bytes]] = deque()
-        self._evicted: dict[bytes, _Evicted] = {}
+        self._evicted: dict[bytes, Evicted] = {}
         self._used = not alone
         self.dropped = 0
         self.writers = 1
@@ -73,6 +74,7 @@ class Rows:
 
         ``shift`` is what the store's clock is ahead of monotonic time.
         """
+        self._ask_told(batch, steady)
         self._look_at_changed(batch, steady, shift, everything=everything)
         while self._late and (everything or self._late[0][0] <= steady):
             subject = self._table.get(self._late.popleft()[1])
@@ -120,17 +122,53 @@ class Rows:
             # A score of few exchanges moves with each of them, for whoever reads it.
             few = 1 + self._known(subject) // _FEW if self.writers > 1 else PUSH_EXCHANGES
             enough = min(PUSH_EXCHANGES, few)
-        grown = subject.exchanges - self._pushed[row] >= enough
+        soon = imposes and self.writers > 1 and self._is_soon(subject)
+        grown = subject.exchanges - self._pushed[row] >= (1 if soon else enough)
         moved = abs(subject.logit - self._logit[row]) >= PUSH_LOGITS and imposes
         if grown or moved or everything or steady - self._pushed_at[row] >= PUSH_SECONDS:
             self._push(batch, subject, steady, shift)
+            batch.near += [subject.id] * soon
         elif not self._planned[row]:
             self._planned[row] = True
             self._late.append((self._pushed_at[row] + PUSH_SECONDS, subject.id))
-        pause = 0.0 if imposes and not subject.quiet else _ASK_QUIET_SECONDS
-        if steady - self._asked_at[row] >= pause and len(batch.asked) < _MOST_ASKED:
-            self._asked_at[row] = steady
-            batch.asked.append((subject.id, int(self._version[row])))
+        if steady - self._asked_at[row] >= (_SOON if imposes and not subject.quiet else _SELDOM):
+            self._ask(batch, subject, steady)
+
+    def _ask(self, batch: Batch, subject: Subject, steady: float) -> None:
+        if len(batch.asked) < _MOST_ASKED:
+            self._asked_at[subject.row] = steady
+            batch.asked.append((subject.id, int(self._version[subject.row])))
+
+    def tell(self, near: bytes) -> None:
+        """Take note of whom others have just counted, near a threshold, if he is known here."""
+        for id_ in (near[at : at + ID_BYTES] for at in range(0, len(near), ID_BYTES)):
+            subject = self._table.get(id_)
+            if subject is not None and subject.row < 0:
+                self._table.admit(subject)
+            if subject is not None and subject.row >= 0:
+                self._told[id_] = None
+
+    @property
+    def pressing(self) -> bool:
+        """Tell whether others have counted somebody near a threshold, or what many keys share."""
+        begun = np.flatnonzero(self._table.changed & ~self._based)[:_MOST_PUSHED].tolist()
+        subjects = (self._table.of_row(row) for row in begun)
+        return bool(self._told) or any(one and one.kind in IMITABLE for one in subjects)
+
+    def _ask_told(self, batch: Batch, steady: float) -> None:
+        told, self._told = self._told, {}
+        for id_ in told:
+            subject = self._table.get(id_)
+            if subject is not None and subject.row >= 0:
+                if self._based[subject.row]:
+                    self._ask(batch, subject, steady)
+                else:
+                    self._told[id_] = None
+
+    def _is_soon(self, subject: Subject) -> bool:
+        """Tell whether each exchange of a subject may bring a verdict, wherever it is counted."""
+        few = _YOUNG if subject.kind in IMITABLE else 0
+        return self._known(subject) < (_SETTLED if subject.near else few)
 
     def _known(self, subject: Subject) -> int:
         """Return how many exchanges were counted here and elsewhere."""
@@ -174,11 +212,11 @@ class Rows:
                     continue
             gone = self._evicted.get(id_)
             if gone is None or not gone.based:  # a later copy of the same row has it all
-                self._keep(id_, _Evicted(copy, based=True))
+                self._keep(id_, Evicted(copy, based=True))
 
     def lost(self) -> None:
         """Forget what another writer answers for now: it was pushed, and its slot is his."""
-        for name in _DATA:
+        for name in DATA:
             self._table.slab.rows[name][self._based] = 0
         for row in np.flatnonzero(self._based).tolist():
             subject = self._table.of_row(row)
@@ -197,8 +235,8 @@ class Rows:
             found.base["updated_at"] -= shift
         gone = self._evicted.get(found.subject)
         if gone is not None and not gone.based:
-            row = gone.row if found.base is None else _joined(found.base, gone.row)
-            self._evicted[found.subject] = _Evicted(row, based=True)
+            row = gone.row if found.base is None else joined(found.base, gone.row)
+            self._evicted[found.subject] = Evicted(row, based=True)
         if subject is None or subject.row < 0:
             return
         self.reset(subject, found.reset)
@@ -218,10 +256,7 @@ class Rows:
         row = self._table.slab.rows[subject.row : subject.row + 1]
         if row["reset_epoch"][0] >= reset_epoch:
             return
-        for name in _DATA:
-            row[name] = 0
-        row["reset_epoch"] = reset_epoch
-        row["sequence"] += 1
+        clear(row, reset_epoch)
         self._table.has_foreign[subject.row] = False
         self._table.changed[subject.row], self._pushed_at[subject.row] = True, -inf
         subject.fresh = subject.exchanges = 0
@@ -237,7 +272,7 @@ class Rows:
     def _join(self, subject: Subject, base: RowArray) -> None:
         """Let a row go on from what was kept of it."""
         rows, row = self._table.slab.rows, subject.row
-        rows[row] = _joined(base, rows[row : row + 1])[0]
+        rows[row] = joined(base, rows[row : row + 1])[0]
         known = round(float(base["linear"][0, 1, _SLOT]))
         subject.exchanges += known
         subject.fresh += known
@@ -248,7 +283,7 @@ class Rows:
         unsaid = subject.exchanges > self._pushed[row] or self._alone or not self._based[row]
         if unsaid:
             copy = self._table.slab.rows[row : row + 1].copy()
-            self._keep(subject.id, _Evicted(copy, bool(self._based[row])))
+            self._keep(subject.id, Evicted(copy, bool(self._based[row])))
         self._clear(row)
         self._unread.pop(subject.id, None)
 
@@ -265,25 +300,11 @@ class Rows:
         self._version[row] = self._pushed[row] = 0
         self._pushed_at[row] = self._asked_at[row] = -inf
 
-    def _keep(self, subject: bytes, gone: _Evicted) -> None:
+    def _keep(self, subject: bytes, gone: Evicted) -> None:
         before = self._evicted.pop(subject, None)
         if before is not None:
-            gone = _Evicted(_joined(before.row, gone.row), before.based or gone.based)
+            gone = Evicted(joined(before.row, gone.row), before.based or gone.based)
         self._evicted[subject] = gone
         if len(self._evicted) > _MOST_EVICTED:
             self._evicted.pop(next(iter(self._evicted)))
             self.dropped += 1
-
-
-def _joined(base: RowArray, row: RowArray) -> RowArray:
-    """Return a writer's part that goes on from its base, newer than both."""
-    if base["reset_epoch"][0] < row["reset_epoch"][0]:
-        joined = row.copy()
-    else:
-        # What was counted since the base was left is as new as its last pardon.
-        delta = row.copy()
-        delta["reset_epoch"] = base["reset_epoch"]
-        joined = profile.combine(base, delta)
-    joined["sequence"] = base["sequence"] + row["sequence"] + np.uint64(1)
-    joined["subject"], joined["version"] = row["subject"], profile.LAYOUT_VERSION
-    return joined

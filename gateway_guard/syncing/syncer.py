@@ -61,6 +61,7 @@ class Syncer:
         self._offset_seconds = 0.0
         self._lease: Lease | None = None
         self._number = self._connections = 0
+        self._hurried = False
         self._unsent: deque[news.News] = deque()
         self._standings: dict[bytes, Part] = {}
         self._heard: LRUCache[tuple[int, int], int] = LRUCache(_WRITERS_KEPT)
@@ -90,11 +91,13 @@ class Syncer:
         """Return what is to be said and asked now."""
         now, batch = self._timeline.now(), Batch()
         shift = self._shift(now)
+        ready = self.link.ready or everything
+        if ready:
+            self._rows.collect(batch, now.steady, shift.steady_seconds, everything=everything)
         if not self._alone:
-            self._gather(shift)
-        if not self.link.ready and not everything:
+            self._gather(shift, b"".join(batch.near))
+        if not ready:
             return batch
-        self._rows.collect(batch, now.steady, shift.steady_seconds, everything=everything)
         batch.rows += self._pardons
         self._pardons = []
         if self._alone:
@@ -116,7 +119,11 @@ class Syncer:
 
     def urgent(self, heard: Heard | None) -> bool:
         """Tell whether the next round is not to be waited for: what was read is to be said now."""
-        return heard is not None and any(found.version == 0 for found in heard.found)
+        if heard is None or any(found.version == 0 for found in heard.found):
+            return heard is not None
+        # Whoever is told again and again does not hurry each time.
+        self._hurried = self._rows.pressing and not self._hurried
+        return self._hurried
 
     @property
     def finished(self) -> bool:
@@ -169,9 +176,10 @@ class Syncer:
         offset = self._offset_seconds
         return Shift(offset, offset + now.wall - now.steady)
 
-    def _gather(self, shift: Shift) -> None:
+    def _gather(self, shift: Shift, near: bytes) -> None:
         """Put what is new into an entry of its own."""
         told = news.gathered(self._memory)
+        told.near = near
         notices = self._notices.collect(shift)
         if notices or not told.empty:
             self._tell(notices, told)
@@ -286,6 +294,7 @@ class Syncer:
         self._heard[writer] = told.number
         for notice in told.notices:
             self._notices.hear(notice, shift, again=again)
+        self._rows.tell(told.near)
         self._memory.learn_ages(told.instants(news.AGES))
         for hash_, at in told.instants(news.USES):
             self._memory.first_uses.lower(hash_, at)
