@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gateway_guard.stores.base import Hashes, Keeping, Times
+
+    Run: TypeAlias = Callable[..., sqlite3.Cursor]
 
 _BUSY_SECONDS = 0.1
 _TRIES = 3
@@ -103,10 +106,7 @@ class SqliteStore:
         with self._writing() as run:
             run("UPDATE changes SET n = n + 1")
             change, now = run("SELECT n FROM changes").fetchone()[0], self._clock()
-            for part in parts:
-                version = VERSION.pack(*part.version)
-                row = (self._ns, part.subject, part.slot, version, part.data, part.until_at)
-                run(tables.WRITE, (*row, now, 0 if groups.is_group(part.slot) else change))
+            _run_all(run, tables.WRITE, [self._row(part, now, change) for part in parts])
 
     def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return the number of the last write of each subject."""
@@ -156,8 +156,9 @@ class SqliteStore:
         """Keep the earliest."""
         with self._writing() as run:
             now = self._clock()
-            for hash_, instant in zip(hashes.view(np.int64).tolist(), at.tolist(), strict=True):
-                run(tables.KEEP_INSTANT, (self._ns, kind, hash_, instant, now))
+            pairs = zip(hashes.view(np.int64).tolist(), at.tolist(), strict=True)
+            rows = [(self._ns, kind, hash_, instant, now) for hash_, instant in pairs]
+            _run_all(run, tables.KEEP_INSTANTS, rows)
 
     def instants(self, kind: str, after: str, most: int) -> Instants:
         """Return a page, in the order of the hashes as signed numbers."""
@@ -235,6 +236,11 @@ class SqliteStore:
             with suppress(FileNotFoundError):
                 Path(f"{self._path}{end}").rename(f"{self._path}.damaged{end}")
 
+    def _row(self, part: Part, now: float, change: int) -> tuple[object, ...]:
+        """Return what is kept of a part; sums are no change."""
+        version, change = VERSION.pack(*part.version), 0 if groups.is_group(part.slot) else change
+        return self._ns, part.subject, part.slot, version, part.data, part.until_at, now, change
+
     def _rows(self, what: str, *values: object) -> list[Any]:
         with self._telling():
             return _connected(self._database).execute(what, values).fetchall()
@@ -245,7 +251,7 @@ class SqliteStore:
             yield from self._rows(what.format(",".join("?" * len(asked))), *first, self._ns, *asked)
 
     @contextmanager
-    def _writing(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+    def _writing(self) -> Iterator[Run]:
         """Do several things as one."""
         with self._telling():
             database = _connected(self._database)
@@ -275,6 +281,16 @@ def _connected(database: sqlite3.Connection | None) -> sqlite3.Connection:
         message = "the store is not open"
         raise StoreError(message, kind="closed")
     return database
+
+
+def _run_all(run: Run, what: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Write many rows in few statements, because after each the interpreter is to be had anew."""
+    if not rows:
+        return
+    at_once, one = _AT_ONCE // len(rows[0]), f"({','.join('?' * len(rows[0]))})"
+    for begin in range(0, len(rows), at_once):
+        piece = rows[begin : begin + at_once]
+        run(what.format(",".join([one] * len(piece))), [*chain.from_iterable(piece)])
 
 
 def _part(row: Sequence[Any]) -> Part:

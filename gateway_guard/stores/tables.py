@@ -15,13 +15,13 @@ CREATE TABLE instants (
   ns TEXT, kind TEXT, hash INTEGER, at REAL, used REAL, PRIMARY KEY (ns, kind, hash)) WITHOUT ROWID;
 """
 WRITE = """
-INSERT INTO parts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-ON CONFLICT DO UPDATE SET version = ?4, data = ?5, until = ?6, at = ?7, change = ?8
-WHERE ?4 > version
+INSERT INTO parts VALUES {}
+ON CONFLICT DO UPDATE SET version = excluded.version, data = excluded.data, until = excluded.until,
+at = excluded.at, change = excluded.change WHERE excluded.version > version
 """
-KEEP_INSTANT = """
-INSERT INTO instants VALUES (?1, ?2, ?3, ?4, ?5)
-ON CONFLICT DO UPDATE SET at = min(at, ?4), used = max(used, ?5)
+KEEP_INSTANTS = """
+INSERT INTO instants VALUES {}
+ON CONFLICT DO UPDATE SET at = min(at, excluded.at), used = max(used, excluded.used)
 """
 FORGET = "DELETE FROM instants WHERE ns = ? AND used < ? AND kind != ?"
 FREE = """

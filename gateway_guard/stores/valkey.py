@@ -20,6 +20,7 @@ from valkey.sentinel import Sentinel
 from gateway_guard.exceptions import StoreError
 from gateway_guard.stores.base import GROUPS, SCHEMA, STANDING, Entry, Instants, Lease, Part
 from gateway_guard.stores.records import LEASE, READ, RENEW, WRITE, packed, unpacked
+from gateway_guard.stores.resting import in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +35,8 @@ Answer: TypeAlias = Any
 TIMEOUT_SECONDS = 0.1
 _SHARDS = 16  # instants are spread over so many keys, so that a cluster can share them out
 _TREND = 1000
+_AT_ONCE = 16
+"""Subjects in one pipeline: to pack and read the commands of more takes too long at a time."""
 
 
 class ValkeyStore:
@@ -97,28 +100,33 @@ class ValkeyStore:
         if not parts:
             return
         keep = int(1000 * self._keeping.seconds)
-        with self._pipeline() as pipeline:
-            for part in parts:
-                arguments = (self._scripts[WRITE], 1, self._part_key(part.subject))
-                if part.slot == STANDING:
-                    self._index(pipeline, part)
-                pipeline.execute_command("EVALSHA", *arguments, part.slot, packed(part), keep)
+        for piece in in_pieces(parts, _AT_ONCE):
+            with self._pipeline() as pipeline:
+                for part in piece:
+                    arguments = (self._scripts[WRITE], 1, self._part_key(part.subject))
+                    if part.slot == STANDING:
+                        self._index(pipeline, part)
+                    pipeline.execute_command("EVALSHA", *arguments, part.slot, packed(part), keep)
 
     def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return the number of writes to each subject."""
-        with self._pipeline() as pipeline:
-            for subject in subjects:
-                pipeline.hmget(self._part_key(subject), "changes", f"own{slot}")
-            found = pipeline.execute()
+        found: list[Answer] = []
+        for piece in in_pieces(subjects, _AT_ONCE):
+            with self._pipeline() as pipeline:
+                for subject in piece:
+                    pipeline.hmget(self._part_key(subject), "changes", f"own{slot}")
+                found += pipeline.execute()
         return [int(changes or 0) - int(own or 0) for changes, own in found]
 
     def read(self, subjects: Sequence[bytes], slot: int = 0) -> list[list[Part]]:
         """Return what is to be read of each subject."""
-        with self._pipeline() as pipeline:
-            for subject in subjects:
-                arguments = (self._scripts[READ], 1, self._part_key(subject), slot)
-                pipeline.execute_command("EVALSHA", *arguments)
-            found = pipeline.execute()
+        found: list[Answer] = []
+        for piece in in_pieces(subjects, _AT_ONCE):
+            with self._pipeline() as pipeline:
+                for subject in piece:
+                    arguments = (self._scripts[READ], 1, self._part_key(subject), slot)
+                    pipeline.execute_command("EVALSHA", *arguments)
+                found += pipeline.execute()
         return [_parts(subject, fields) for subject, fields in zip(subjects, found, strict=True)]
 
     def standings(self, most: int) -> list[Part]:
@@ -157,12 +165,16 @@ class ValkeyStore:
 
     def keep_instants(self, kind: str, hashes: Hashes, at: Times) -> None:
         """Keep the earliest."""
-        now = self.now()
+        now, shards = self.now(), [dict[bytes, float]() for _ in range(_SHARDS)]
+        for hash_, instant in zip(hashes.tolist(), at.tolist(), strict=True):
+            members, member = shards[hash_ % _SHARDS], hash_.to_bytes(8)
+            members[member] = min(instant, members.get(member, instant))
         with self._pipeline() as pipeline:
-            for hash_, instant in zip(hashes.tolist(), at.tolist(), strict=True):
-                key, member = self._instant_key(kind, hash_ % _SHARDS), hash_.to_bytes(8)
-                pipeline.zadd(key, {member: instant}, lt=True)
-                pipeline.zadd(key + b":used", {member: now}, gt=True)
+            for shard, members in enumerate(shards):
+                if members:
+                    key = self._instant_key(kind, shard)
+                    pipeline.zadd(key, members, lt=True)
+                    pipeline.zadd(key + b":used", dict.fromkeys(members, now), gt=True)
 
     def instants(self, kind: str, after: str, most: int) -> Instants:
         """Return a page: as much of one shard as the server gives at once."""
