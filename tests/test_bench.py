@@ -35,6 +35,7 @@ from gateway_guard.bench.server import (
     served,
     serving,
 )
+from gateway_guard.bench.store import QUICK as QUICK_STORE
 from gateway_guard.bench.strangers import Wave
 from gateway_guard.bench.traffic import (
     LARGE,
@@ -71,6 +72,7 @@ TINY = Effort(
     flood=10,
     wave=Wave(connections=8, body_bytes=200_000, seconds=0.5),
     ledger=QUICK_LEDGER,
+    store=QUICK_STORE,
 )
 FIGURES = {
     "bare_us": None,
@@ -98,6 +100,7 @@ FIGURES = {
         "bare_p99_ms",
     },
     "ledger": None,
+    "store": None,
     "bypass": None,
     "bypass_rejected": None,
 }

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gateway_guard.bench import ledger
+from gateway_guard.bench import ledger, store
 from gateway_guard.bench.buffers import measure_buffers
 from gateway_guard.bench.bypass import check_installed, measure_bypass
 from gateway_guard.bench.flood import MEMORY_BYTES, measure_flood
@@ -14,6 +14,7 @@ from gateway_guard.bench.in_process import measure_in_process
 from gateway_guard.bench.loops import run
 from gateway_guard.bench.report import Flood, Report, as_dict, as_table
 from gateway_guard.bench.scale import measure_scale
+from gateway_guard.bench.store_servers import program
 from gateway_guard.bench.strangers import Wave
 from gateway_guard.bench.throughput import measure_kept, measure_proxy
 from gateway_guard.exceptions import ConfigurationError
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gateway_guard.bench.ledger import LedgerEffort
+    from gateway_guard.bench.store import StoreEffort
 
 
 _BYPASS: Final = "bypass"
+_STORE: Final = "store"
 
 
 class Effort(NamedTuple):
@@ -41,6 +44,7 @@ class Effort(NamedTuple):
     flood: int
     wave: Wave
     ledger: LedgerEffort
+    store: StoreEffort
 
 
 FULL: Final = Effort(
@@ -52,6 +56,7 @@ FULL: Final = Effort(
     flood=100_000,
     wave=Wave(200, 10_000_000, 20.0),
     ledger=ledger.FULL,
+    store=store.FULL,
 )
 QUICK: Final = Effort(
     rounds=15,
@@ -62,6 +67,7 @@ QUICK: Final = Effort(
     flood=5_000,
     wave=Wave(200, 10_000_000, 5.0),
     ledger=ledger.QUICK,
+    store=store.QUICK,
 )
 
 
@@ -76,6 +82,8 @@ def bench(*, only: str, quick: bool, as_json: bool) -> None:
     names = parts_of(only)
     if _BYPASS in names:
         check_installed()
+    if _STORE in names:
+        program()
     report = measure(names, QUICK if quick else FULL)
     text = json.dumps(as_dict(report)) if as_json else as_table(report)
     sys.stdout.write(text + "\n")
@@ -152,6 +160,10 @@ def _ledger(report: Report, effort: Effort) -> None:
     report.ledger = ledger.measure_ledger(effort.ledger)
 
 
+def _store(report: Report, effort: Effort) -> None:
+    report.store = store.measure_store(effort.store)
+
+
 def _yes(*, holds: bool) -> str:
     return "yes" if holds else "NO"
 
@@ -164,5 +176,6 @@ PARTS: Final[dict[str, tuple[str, Callable[[Report, Effort], None]]]] = {
     "flood": ("memory under floods", _flood),
     "buffers": ("large bodies of strangers", _buffers),
     "ledger": ("the ledger and attribution", _ledger),
+    _STORE: ("what stores cost and survive", _store),
     _BYPASS: ("whether any way leads past the guard", _bypass),
 }

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from gateway_guard.bench.traffic import Call
 
 HARVEST: Final = b"harvest"
-_QUESTION: Final = "{make} {count} {new} {other} {about} {asks}. {more} {tell} your {depth} {thought}. "
+_QUESTION: Final = (
+    "{make} {count} {new} {other} {about} {asks}. {more} {tell} your {depth} {thought}. "
+)
 _MORE_BYTES: Final = 40
 _SUBJECT_BYTES: Final = 120
 _ANSWER_BYTES: Final = 2_400

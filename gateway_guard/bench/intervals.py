@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, log, sqrt
+from math import exp, fsum, log, sqrt
 from statistics import NormalDist, fmean, stdev
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TAIL: Final = 0.975
+_FEWEST: Final = 2
 
 
 def ratio_of(measured: Sequence[float], compared: Sequence[float]) -> Ratio:
@@ -25,7 +26,7 @@ def ratio_of(measured: Sequence[float], compared: Sequence[float]) -> Ratio:
 
     """
     logs = [log(one / other) for one, other in zip(measured, compared, strict=True)]
-    if len(logs) < 2:  # noqa: PLR2004
+    if len(logs) < _FEWEST:
         raise ValueError(len(logs))
     mean = fmean(logs)
     spread = student(len(logs) - 1) * stdev(logs, mean) / sqrt(len(logs))
@@ -45,4 +46,4 @@ def student(freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
     )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
+    return z + fsum(term / freedom**power for power, term in enumerate(terms, 1))

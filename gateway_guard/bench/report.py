@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway_guard.bench import ledger_report
+from gateway_guard.bench import ledger_report, store_report
 from gateway_guard.bench.ledger_report import Ledger
+from gateway_guard.bench.store_report import Stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +124,7 @@ class Report(msgspec.Struct):
     buffers: Buffers | None = None
     bypass: Bypass | None = None
     ledger: Ledger | None = None
+    store: Stores | None = None
     remarks: dict[str, list[Remark]] = {}
 
 
@@ -154,6 +156,7 @@ def as_dict(report: Report) -> dict[str, object]:
         "flood": report.flood,
         "buffers": report.buffers,
         "ledger": report.ledger,
+        "store": report.store,
         "bypass": report.bypass and report.bypass.ways,
         "bypass_rejected": report.bypass and report.bypass.rejected,
     }
@@ -256,6 +259,7 @@ _ROWS: Final[dict[str, Callable[[Any], list[Row]]]] = {
     "flood": _flood_rows,
     "buffers": _buffers_rows,
     "ledger": ledger_report.rows_of,
+    "store": store_report.rows_of,
     "bypass": _bypass_rows,
 }
 

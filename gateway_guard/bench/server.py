@@ -40,17 +40,15 @@ def served(name: str, upstream: str = "") -> Contestant:
 
     For the guard with a ledger it is the directory, for the one with a store that one's.
     """
-    if name == WITH_STORE:
-        return guarded(chat_app(), store=SecretStr(upstream))
-    if name == UPSTREAM:
-        return Contestant(answer_at_once)
-    if name == PLAIN_PROXY:
-        return Contestant(plain_proxy(upstream))
+    if name in {UPSTREAM, PLAIN_PROXY}:
+        return Contestant(answer_at_once if name == UPSTREAM else plain_proxy(upstream))
     if name == GUARDED_PROXY:
         return guarded(create_proxy(upstream))
     if name in {PARSING, GUARDED_PARSING}:
         app = chat_app(endpoint=answer_known)
         return Contestant(app) if name == PARSING else guarded(app)
+    if name == WITH_STORE:
+        return guarded(chat_app(), store=SecretStr(upstream))
     if name in {LONG_ANSWERS, WITH_LEDGER}:
         kept = {"ledger": Path(upstream), "ledger_flush_seconds": _OFTEN_SECONDS}
         return guarded(chat_app(endpoint=answer_long), **(kept if name == WITH_LEDGER else {}))

@@ -11,13 +11,11 @@ import asyncio
 import os
 import signal
 import socket
-import sqlite3
 import sys
 import time
 from collections import Counter
-from contextlib import closing
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import SecretStr
 
@@ -28,27 +26,19 @@ from gateway_guard.bench.contestants import guard_settings
 from gateway_guard.bench.errors import MeasurementError
 from gateway_guard.bench.harvests import Harvester, model
 from gateway_guard.bench.load import HOST, head_of
+from gateway_guard.bench.store_remains import counted_in, faults, parts_of
 from gateway_guard.bench.store_report import Kills
 from gateway_guard.bench.strangers import Connection
 from gateway_guard.bench.texts import Texts
 from gateway_guard.bench.traffic import asked, plain_caller
 from gateway_guard.middleware import GuardMiddleware
-from gateway_guard.profile import Slot
 from gateway_guard.proxy.server import Listen, make_server
-from gateway_guard.stores import STANDING, open_store
-from gateway_guard.stores.base import Keeping
-from gateway_guard.stores.groups import SIZE, is_group
-from gateway_guard.stores.parts import from_part
-from gateway_guard.stores.urls import sqlite_path
-from gateway_guard.syncing.news import decode_notice
 from gateway_guard.syncing.rows import PUSH_EXCHANGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from gateway_guard.bench.children import Say
     from gateway_guard.bench.traffic import Call, Caller
-    from gateway_guard.stores import Part
+    from gateway_guard.settings import Settings
 
 WORKERS: Final = 2
 _CALLERS: Final = 12  # of whom each third asks all workers in turns, and the others always one
@@ -62,9 +52,7 @@ _LONGEST_LIFE_SECONDS: Final = 600
 _REFUSED: Final = 403
 _OK: Final = 200
 _TEXT_BYTES: Final = 300
-_MOST_GROUPS: Final = 16
 _EARLIER: Final = 3
-_TOLD: Final = 0.999  # half of it is forgotten in two weeks, not in minutes
 
 
 def measure_kills(url: str, kills: int) -> Kills:
@@ -85,7 +73,7 @@ def say_kills(say: Say, url: str, kills: int) -> None:
         ground.end()
 
 
-def settings_of(url: str) -> Any:
+def settings_of(url: str) -> Settings:
     """Return settings under which a harvester is blocked soon, and not slowed down before."""
     return guard_settings(
         store=SecretStr(url),
@@ -99,10 +87,11 @@ def settings_of(url: str) -> Any:
     )
 
 
-class Caller_:
+class Asker:
     """Somebody who keeps asking: how often, and when it was answered."""
 
     def __init__(self, caller: Caller, key: bytes) -> None:
+        """Have asked nothing yet; ``key`` is the subject that is counted."""
         self.caller, self.key = caller, key
         self.sent = self.answered = self.counted = 0
         self.answered_at: list[float] = []
@@ -118,16 +107,14 @@ class Ground:
         self._pids: list[int] = []
         known = GuardMiddleware(model(), settings=settings_of("memory://")).guard
         self._principals = known.principals
-        self._store = open_store(url, time.time, Keeping("default", 90 * 86_400.0))
         self._callers = [self._known(number) for number in range(_CALLERS)]
         self._harvesters: list[Harvester] = []
         self._killed_at = [0.0] * WORKERS
         self._found: Counter[str] = Counter()
-        self._restarts: list[float] = []
 
-    def _known(self, number: int) -> Caller_:
+    def _known(self, number: int) -> Asker:
         caller = plain_caller(number)
-        return Caller_(caller, self._principals.read(scope_of(asked(caller, b""))).key)
+        return Asker(caller, self._principals.read(scope_of(asked(caller, b""))).key)
 
     def cycle(self) -> None:
         """Start workers, have them find somebody, kill them, and look what is left."""
@@ -161,7 +148,6 @@ class Ground:
             os.waitpid(pid, 0)
         for listening in self._listening:
             listening.close()
-        self._store.close()
 
     def _start(self, listening: socket.socket) -> int:
         pid = os.fork()
@@ -219,7 +205,7 @@ class Ground:
         message = "a harvester was never blocked"
         raise MeasurementError(message)
 
-    async def _keep_asking(self, each: Caller_, number: int, ended: asyncio.Event) -> None:
+    async def _keep_asking(self, each: Asker, number: int, ended: asyncio.Event) -> None:
         """Ask one worker, or all in turns, until the one to be asked is gone."""
         shared, place = number % 3 == 0, number % WORKERS
         connections = [await _opened(listening) for listening in self._listening]
@@ -241,38 +227,23 @@ class Ground:
 
     def _look(self) -> None:
         """Compare what the store says with what was answered."""
-        self._found["broken"] += _broken(self._url)
-        self._store.connect()
-        keys = [each.key for each in self._callers]
-        for number, (each, parts) in enumerate(zip(self._callers, self._parts(keys), strict=True)):
-            counted, broken = _counted(parts)
+        self._found["broken"] += faults(self._url)
+        kept = parts_of(self._url, [each.key for each in self._callers])
+        for number, (each, parts) in enumerate(zip(self._callers, kept, strict=True)):
+            counted, broken = counted_in(parts)
             self._found["broken"] += broken
             self._found["twice"] += max(0, counted - each.sent)
             if number % 3:
                 self._compare(each, counted - each.counted, self._killed_at[number % WORKERS])
             each.counted, each.answered_at = counted, []
-        self._store.close()
 
-    def _compare(self, each: Caller_, counted: int, killed_at: float) -> None:
+    def _compare(self, each: Asker, counted: int, killed_at: float) -> None:
         """Compare what was counted of one who asked one worker only, until that was killed."""
         # What was answered at the very last is said in the next round, whatever the rule says.
         due = sum(at < killed_at - _LATE_SECONDS for at in each.answered_at)
         found = self._found
         found["lost"] += max(0, len(each.answered_at) - counted)
         found["lost_most"] = max(found["lost_most"], due - counted)
-
-    def _parts(self, subjects: list[bytes]) -> list[list[Part]]:
-        """Return every writer's part of subjects: each group is read as its members read it."""
-        found: list[list[Part]] = [[] for _ in subjects]
-        for group in range(_MOST_GROUPS):
-            for known, parts in zip(found, self._store.read(subjects, group * SIZE), strict=True):
-                known += [
-                    part
-                    for part in parts
-                    if part.slot == STANDING
-                    or (not is_group(part.slot) and part.slot // SIZE == group)
-                ]
-        return found
 
 
 async def _opened(listening: socket.socket) -> Connection:
@@ -283,26 +254,3 @@ async def _status(connection: Connection, call: Call) -> int:
     head = head_of(call.fields, len(call.body))
     answer = await asyncio.wait_for(connection.answer_to(head, call.body), _PATIENCE_SECONDS)
     return answer.status
-
-
-def _counted(parts: Iterable[Part]) -> tuple[int, int]:
-    """Return how many exchanges parts hold in all, and how many of them cannot be read."""
-    total, broken = 0.0, 0
-    for part in parts:
-        if part.slot == STANDING:
-            broken += decode_notice(part.data) is None
-            continue
-        row = from_part(part)
-        broken += row is None
-        total += float(row["linear"][0, 1, Slot.EXCHANGES]) if row is not None else 0.0
-    return round(total), broken
-
-
-def _broken(url: str) -> int:
-    """Return how many faults a file has, 0 for a store that is none."""
-    path = sqlite_path(url)
-    if path is None:
-        return 0
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        told = [row[0] for row in database.execute("PRAGMA integrity_check")]
-        return 0 if told == ["ok"] else len(told)

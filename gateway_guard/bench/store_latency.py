@@ -95,11 +95,10 @@ async def _take_turns(
 
 
 def _compared(name: str, runs: list[Slow], memory: list[Slow]) -> Latency:
-    pairs = [(one, other) for one, other in zip(runs, memory, strict=True)]
     return Latency(
         store=name,
         p50_us=1e6 * median(run.p50 for run in runs),
         p99_us=1e6 * median(run.p99 for run in runs),
-        p50_ratio=ratio_of([one.p50 for one, _ in pairs], [other.p50 for _, other in pairs]),
-        p99_ratio=ratio_of([one.p99 for one, _ in pairs], [other.p99 for _, other in pairs]),
+        p50_ratio=ratio_of([run.p50 for run in runs], [run.p50 for run in memory]),
+        p99_ratio=ratio_of([run.p99 for run in runs], [run.p99 for run in memory]),
     )

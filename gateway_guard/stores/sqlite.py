@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager, suppress
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,12 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gateway_guard.stores.base import Hashes, Keeping, Times
-
-    Run: TypeAlias = Callable[..., sqlite3.Cursor]
+    from gateway_guard.stores.tables import Run
 
 _BUSY_SECONDS = 0.1
 _TRIES = 3
-_AT_ONCE = 500  # variables that one statement may have, in the oldest SQLite around
 
 
 class SqliteStore:
@@ -106,7 +103,7 @@ class SqliteStore:
         with self._writing() as run:
             run("UPDATE changes SET n = n + 1")
             change, now = run("SELECT n FROM changes").fetchone()[0], self._clock()
-            _run_all(run, tables.WRITE, [self._row(part, now, change) for part in parts])
+            tables.run_all(run, tables.WRITE, [self._row(part, now, change) for part in parts])
 
     def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return the number of the last write of each subject."""
@@ -131,7 +128,7 @@ class SqliteStore:
         """Return the standings that have not ended."""
         what = """
         SELECT subject, slot, version, data, until FROM parts
-        WHERE ns = ? AND until > ? AND slot = ? ORDER BY until DESC LIMIT ?
+        WHERE ns = ? AND until > ? AND until > 0 AND slot = ? ORDER BY until DESC LIMIT ?
         """
         return [_part(row) for row in self._rows(what, self._ns, self._clock(), STANDING, most)]
 
@@ -158,7 +155,7 @@ class SqliteStore:
             now = self._clock()
             pairs = zip(hashes.view(np.int64).tolist(), at.tolist(), strict=True)
             rows = [(self._ns, kind, hash_, instant, now) for hash_, instant in pairs]
-            _run_all(run, tables.KEEP_INSTANTS, rows)
+            tables.run_all(run, tables.KEEP_INSTANTS, rows)
 
     def instants(self, kind: str, after: str, most: int) -> Instants:
         """Return a page, in the order of the hashes as signed numbers."""
@@ -246,8 +243,8 @@ class SqliteStore:
             return _connected(self._database).execute(what, values).fetchall()
 
     def _rows_of(self, what: str, subjects: Sequence[bytes], *first: int) -> Iterator[Any]:
-        for begin in range(0, len(subjects), _AT_ONCE):
-            asked = subjects[begin : begin + _AT_ONCE]
+        for begin in range(0, len(subjects), tables.AT_ONCE):
+            asked = subjects[begin : begin + tables.AT_ONCE]
             yield from self._rows(what.format(",".join("?" * len(asked))), *first, self._ns, *asked)
 
     @contextmanager
@@ -281,16 +278,6 @@ def _connected(database: sqlite3.Connection | None) -> sqlite3.Connection:
         message = "the store is not open"
         raise StoreError(message, kind="closed")
     return database
-
-
-def _run_all(run: Run, what: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Write many rows in few statements, because after each the interpreter is to be had anew."""
-    if not rows:
-        return
-    at_once, one = _AT_ONCE // len(rows[0]), f"({','.join('?' * len(rows[0]))})"
-    for begin in range(0, len(rows), at_once):
-        piece = rows[begin : begin + at_once]
-        run(what.format(",".join([one] * len(piece))), [*chain.from_iterable(piece)])
 
 
 def _part(row: Sequence[Any]) -> Part:

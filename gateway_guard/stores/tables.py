@@ -1,5 +1,19 @@
 """The tables of a file, and what is written to them with a condition."""
 
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from sqlite3 import Cursor
+
+    Run: TypeAlias = Callable[..., Cursor]
+
+AT_ONCE = 500
+"""Variables that one statement may have, in the oldest SQLite around."""
+
 TABLES = """
 CREATE TABLE writers (ns TEXT, slot INTEGER, epoch INTEGER, until REAL, PRIMARY KEY (ns, slot));
 CREATE TABLE changes (n INTEGER);
@@ -35,3 +49,13 @@ ON CONFLICT DO UPDATE SET until = ?4 WHERE epoch = ?3
 TAKE = """
 SELECT slot, epoch FROM writers WHERE ns = ? AND until <= ? AND slot < ? ORDER BY slot LIMIT 1
 """
+
+
+def run_all(run: Run, what: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Write many rows in few statements: after each of them the interpreter is to be had anew."""
+    if not rows:
+        return
+    at_once, one = AT_ONCE // len(rows[0]), f"({','.join('?' * len(rows[0]))})"
+    for begin in range(0, len(rows), at_once):
+        piece = rows[begin : begin + at_once]
+        run(what.format(",".join([one] * len(piece))), [*chain.from_iterable(piece)])

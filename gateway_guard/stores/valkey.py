@@ -19,7 +19,7 @@ from valkey.sentinel import Sentinel
 
 from gateway_guard.exceptions import StoreError
 from gateway_guard.stores.base import GROUPS, SCHEMA, STANDING, Entry, Instants, Lease, Part
-from gateway_guard.stores.records import LEASE, READ, RENEW, WRITE, packed, unpacked
+from gateway_guard.stores.records import LEASE, READ, RENEW, WRITE, packed, unpacked, unpacked_all
 from gateway_guard.stores.resting import in_pieces
 
 if TYPE_CHECKING:
@@ -127,7 +127,9 @@ class ValkeyStore:
                     arguments = (self._scripts[READ], 1, self._part_key(subject), slot)
                     pipeline.execute_command("EVALSHA", *arguments)
                 found += pipeline.execute()
-        return [_parts(subject, fields) for subject, fields in zip(subjects, found, strict=True)]
+        return [
+            unpacked_all(subject, fields) for subject, fields in zip(subjects, found, strict=True)
+        ]
 
     def standings(self, most: int) -> list[Part]:
         """Return the standings that have not ended."""
@@ -280,13 +282,6 @@ def _client_of(address: Address) -> Valkey | ValkeyCluster:
         return primary
     [(host, port)] = address.places
     return Valkey(host=host, port=port, **options)
-
-
-def _parts(subject: bytes, found: Sequence[Any]) -> list[Part]:
-    """Return parts from their slots and values, which take turns; what is none is left out."""
-    pairs = zip(found[::2], found[1::2], strict=True)
-    parts = [unpacked(subject, int(slot), value) for slot, value in pairs]
-    return [part for part in parts if part is not None]
 
 
 def _first(answer: Answer) -> Answer:

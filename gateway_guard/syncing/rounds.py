@@ -33,7 +33,6 @@ _AT_ONCE = 16  # rows that are made parts without a rest in between
 MOST_READ = 64
 """Subjects that are read in a round."""
 
-MOST_STANDINGS = 10_000
 _ASK_AGAIN = -1  # no subject is at this version
 
 
