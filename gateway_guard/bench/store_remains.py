@@ -67,5 +67,8 @@ def faults(url: str) -> int:
     if path is None:
         return 0
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        told = [row[0] for row in database.execute("PRAGMA integrity_check")]
+        try:
+            told = [row[0] for row in database.execute("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            told = [str(error)]
     return 0 if told == ["ok"] else len(told)

@@ -127,7 +127,9 @@ class Rows:
         elif not self._planned[row]:
             self._planned[row] = True
             self._late.append((self._pushed_at[row] + PUSH_SECONDS, subject.id))
-        pause = 0.0 if imposes and not subject.quiet else _ASK_QUIET_SECONDS
+        # Where nobody else writes, only what somebody before has left can have changed.
+        pressing = imposes and not subject.quiet and self.writers > 1
+        pause = 0.0 if pressing else _ASK_QUIET_SECONDS
         if steady - self._asked_at[row] >= pause and len(batch.asked) < _MOST_ASKED:
             self._asked_at[row] = steady
             batch.asked.append((subject.id, int(self._version[row])))
