@@ -126,11 +126,8 @@ class SqliteStore:
 
     def standings(self, most: int) -> list[Part]:
         """Return the standings that have not ended."""
-        what = """
-        SELECT subject, slot, version, data, until FROM parts
-        WHERE ns = ? AND until > ? AND until > 0 AND slot = ? ORDER BY until DESC LIMIT ?
-        """
-        return [_part(row) for row in self._rows(what, self._ns, self._clock(), STANDING, most)]
+        rows = self._rows(tables.LASTING, self._ns, self._clock(), STANDING, most)
+        return [_part(row) for row in rows]
 
     def append(self, log: str, data: bytes) -> None:
         """Write an entry."""
@@ -171,9 +168,12 @@ class SqliteStore:
     def prune(self) -> None:
         """Drop what is too old, and the entries that are too many."""
         oldest, most = self._clock() - self._keeping.seconds, self._keeping.entries
+        # To look through a million instants takes a while, in which nobody else could write.
+        unused = self._rows(tables.UNUSED, self._ns, oldest, STARTS, most)
         with self._writing() as run:
             run("DELETE FROM parts WHERE ns = ? AND at < ?", (self._ns, oldest))
-            run(tables.FORGET, (self._ns, oldest, STARTS))
+            for kind, hash_ in unused:
+                run(tables.FORGET, (self._ns, kind, hash_, oldest))
             run("DELETE FROM logs WHERE ns = ? AND at < ?", (self._ns, oldest))
             logs = run("SELECT DISTINCT log FROM logs WHERE ns = ?", (self._ns,)).fetchall()
             for (log,) in logs:

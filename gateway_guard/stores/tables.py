@@ -37,7 +37,12 @@ KEEP_INSTANTS = """
 INSERT INTO instants VALUES {}
 ON CONFLICT DO UPDATE SET at = min(at, excluded.at), used = max(used, excluded.used)
 """
-FORGET = "DELETE FROM instants WHERE ns = ? AND used < ? AND kind != ?"
+LASTING = """
+SELECT subject, slot, version, data, until FROM parts
+WHERE ns = ? AND until > ? AND until > 0 AND slot = ? ORDER BY until DESC LIMIT ?
+"""
+UNUSED = "SELECT kind, hash FROM instants WHERE ns = ? AND used < ? AND kind != ? LIMIT ?"
+FORGET = "DELETE FROM instants WHERE ns = ? AND kind = ? AND hash = ? AND used < ?"
 FREE = """
 SELECT min(slot) FROM (SELECT 0 AS slot UNION SELECT slot + 1 FROM writers WHERE ns = ?)
 WHERE slot NOT IN (SELECT slot FROM writers WHERE ns = ?)
