@@ -177,15 +177,17 @@ def add_bench(add_parser: AddParser) -> None:
         "bench",
         help="measure what the guard costs on this machine",
         description="Measure what the guard adds to a request and what it keeps of the throughput, "
-        "beside other middlewares on the same work, whether its memory stays within bounds, and "
-        "whether any way to ask a model leads past it. Takes about ten minutes on two idle cores.",
+        "beside other middlewares on the same work, whether its memory stays within bounds, what "
+        "stores cost and survive, and whether any way to ask a model leads past it. Takes about "
+        "fifteen minutes on two idle cores, of which the stores take five.",
     )
     command.add_argument(
         "--only",
         default="",
         metavar="NAME[,NAME]",
-        help="measure in-process, kept, proxy, scale, flood, buffers, ledger or bypass, all "
-        "if none is named; or fleet, in another four minutes; what is not measured is null in JSON",
+        help="measure in-process, kept, proxy, scale, flood, buffers, ledger, store or "
+        "bypass, all if none is named; or fleet, in another four minutes; what is not measured is "
+        "null in JSON",
     )
     command.add_argument(
         "--quick", action="store_true", help="take a few minutes, for rougher figures"

@@ -74,7 +74,7 @@ class Standings:
 
     def __init__(self, capacity: int, *, content: bytes | tuple[bytes, ...] = b"\0") -> None:
         """Keep at most ``capacity`` standings; ids told by texts begin with ``content``."""
-        self._capacity = capacity
+        self.capacity = capacity
         self._content = content
         self._standings: dict[bytes, Standing] = {}
         self._by_kind: dict[int, OrderedDict[bytes, Standing]] = {}  # oldest change first
@@ -105,7 +105,7 @@ class Standings:
         self.note(subject, standing)
         if subject.startswith(self._content):
             self.by_content.add(subject)
-        if len(self._standings) > self._capacity:
+        if len(self._standings) > self.capacity:
             self._make_room()
 
     def forget(self, subject: bytes) -> None:

@@ -36,6 +36,7 @@ from gateway_guard.bench.server import (
     served,
     serving,
 )
+from gateway_guard.bench.store import QUICK as QUICK_STORE
 from gateway_guard.bench.strangers import Wave
 from gateway_guard.bench.traffic import (
     LARGE,
@@ -73,6 +74,7 @@ TINY = Effort(
     wave=Wave(connections=8, body_bytes=200_000, seconds=0.5),
     ledger=QUICK_LEDGER,
     fleet=QUICK_FLEET,
+    store=QUICK_STORE,
 )
 FIGURES = {
     "bare_us": None,
@@ -101,6 +103,7 @@ FIGURES = {
     },
     "ledger": None,
     "fleet": None,
+    "store": None,
     "bypass": None,
     "bypass_rejected": None,
 }

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from gateway_guard.bench import fleet, ledger
+from gateway_guard.bench import fleet, ledger, store
 from gateway_guard.bench.buffers import measure_buffers
 from gateway_guard.bench.bypass import check_installed, measure_bypass
 from gateway_guard.bench.flood import MEMORY_BYTES, measure_flood
@@ -14,6 +14,7 @@ from gateway_guard.bench.in_process import measure_in_process
 from gateway_guard.bench.loops import run
 from gateway_guard.bench.report import Flood, Report, as_dict, as_table
 from gateway_guard.bench.scale import measure_scale
+from gateway_guard.bench.store_servers import program
 from gateway_guard.bench.strangers import Wave
 from gateway_guard.bench.throughput import measure_kept, measure_proxy
 from gateway_guard.exceptions import ConfigurationError
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
     from gateway_guard.bench.fleet import FleetEffort
     from gateway_guard.bench.ledger import LedgerEffort
+    from gateway_guard.bench.store import StoreEffort
 
 
 _BYPASS: Final = "bypass"
 _FLEET: Final = "fleet"
+_STORE: Final = "store"
 
 
 class Effort(NamedTuple):
@@ -44,6 +47,7 @@ class Effort(NamedTuple):
     wave: Wave
     ledger: LedgerEffort
     fleet: FleetEffort
+    store: StoreEffort
 
 
 FULL: Final = Effort(
@@ -56,6 +60,7 @@ FULL: Final = Effort(
     wave=Wave(200, 10_000_000, 20.0),
     ledger=ledger.FULL,
     fleet=fleet.FULL,
+    store=store.FULL,
 )
 QUICK: Final = Effort(
     rounds=15,
@@ -67,6 +72,7 @@ QUICK: Final = Effort(
     wave=Wave(200, 10_000_000, 5.0),
     ledger=ledger.QUICK,
     fleet=fleet.QUICK,
+    store=store.QUICK,
 )
 
 
@@ -83,6 +89,8 @@ def bench(*, only: str, quick: bool, as_json: bool) -> None:
         check_installed()
     if _FLEET in names:
         fleet.check_installed()
+    if _STORE in names:
+        program()
     report = measure(names, QUICK if quick else FULL)
     text = json.dumps(as_dict(report)) if as_json else as_table(report)
     sys.stdout.write(text + "\n")
@@ -163,6 +171,10 @@ def _fleet(report: Report, effort: Effort) -> None:
     report.fleet = fleet.measure_fleet(effort.fleet)
 
 
+def _store(report: Report, effort: Effort) -> None:
+    report.store = store.measure_store(effort.store)
+
+
 def _yes(*, holds: bool) -> str:
     return "yes" if holds else "NO"
 
@@ -176,5 +188,6 @@ PARTS: Final[dict[str, tuple[str, Callable[[Report, Effort], None]]]] = {
     "buffers": ("large bodies of strangers", _buffers),
     "ledger": ("the ledger and attribution", _ledger),
     _FLEET: ("many guards over one store, beside one", _fleet),
+    _STORE: ("what stores cost and survive", _store),
     _BYPASS: ("whether any way leads past the guard", _bypass),
 }

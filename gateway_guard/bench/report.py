@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway_guard.bench import fleet_report, ledger_report
+from gateway_guard.bench import fleet_report, ledger_report, store_report
 from gateway_guard.bench.fleet_report import Fleet
 from gateway_guard.bench.ledger_report import Ledger
+from gateway_guard.bench.store_report import Stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +126,7 @@ class Report(msgspec.Struct):
     bypass: Bypass | None = None
     ledger: Ledger | None = None
     fleet: Fleet | None = None
+    store: Stores | None = None
     remarks: dict[str, list[Remark]] = {}
 
 
@@ -157,6 +159,7 @@ def as_dict(report: Report) -> dict[str, object]:
         "buffers": report.buffers,
         "ledger": report.ledger,
         "fleet": report.fleet,
+        "store": report.store,
         "bypass": report.bypass and report.bypass.ways,
         "bypass_rejected": report.bypass and report.bypass.rejected,
     }
@@ -260,6 +263,7 @@ _ROWS: Final[dict[str, Callable[[Any], list[Row]]]] = {
     "buffers": _buffers_rows,
     "ledger": ledger_report.rows_of,
     "fleet": fleet_report.rows_of,
+    "store": store_report.rows_of,
     "bypass": _bypass_rows,
 }
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from signal import SIGTERM, signal
 from typing import TYPE_CHECKING, Final, cast
 
+from pydantic import SecretStr
+
 from gateway_guard.bench.apps import answer_at_once, answer_known, answer_long, chat_app
 from gateway_guard.bench.children import child
 from gateway_guard.bench.contestants import CONTESTANTS, Contestant, check, guarded
@@ -29,23 +31,24 @@ PARSING: Final = "parsing"
 GUARDED_PARSING: Final = "guarded-parsing"
 LONG_ANSWERS: Final = "guard-with-long-answers"
 WITH_LEDGER: Final = "guard-with-ledger"
+WITH_STORE: Final = "guard-with-store"
 _OFTEN_SECONDS: Final = 3.0
 
 
 def served(name: str, upstream: str = "") -> Contestant:
     """Return what is served under a name; the proxies forward to ``upstream``, a URL.
 
-    For the guard with a ledger it is the directory.
+    For the guard with a ledger it is the directory, for the one with a store that one's.
     """
-    if name == UPSTREAM:
-        return Contestant(answer_at_once)
-    if name == PLAIN_PROXY:
-        return Contestant(plain_proxy(upstream))
+    if name in {UPSTREAM, PLAIN_PROXY}:
+        return Contestant(answer_at_once if name == UPSTREAM else plain_proxy(upstream))
     if name == GUARDED_PROXY:
         return guarded(create_proxy(upstream))
     if name in {PARSING, GUARDED_PARSING}:
         app = chat_app(endpoint=answer_known)
         return Contestant(app) if name == PARSING else guarded(app)
+    if name == WITH_STORE:
+        return guarded(chat_app(), store=SecretStr(upstream))
     if name in {LONG_ANSWERS, WITH_LEDGER}:
         kept = {"ledger": Path(upstream), "ledger_flush_seconds": _OFTEN_SECONDS}
         return guarded(chat_app(endpoint=answer_long), **(kept if name == WITH_LEDGER else {}))

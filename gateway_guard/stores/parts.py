@@ -23,6 +23,8 @@ from gateway_guard import profile
 from gateway_guard.stores.base import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway_guard.profile import RowArray
 
 LAYOUT = profile.LAYOUT_VERSION
@@ -47,6 +49,7 @@ class _Way(IntEnum):
 
 
 _WIDE, _ONES, _BYTE = 4, 8, 255
+_STOOD_BY = ("action", "offences", "until_at", "paced_at")
 
 
 class _Reader:
@@ -80,8 +83,21 @@ class _Reader:
 
 def to_part(row: RowArray, slot: int, updated_at: float) -> Part:
     """Return what a row of shape (1,) holds as the part of a writer's slot."""
-    version = (int(row["reset_epoch"][0]), int(row["epoch"][0]), int(row["sequence"][0]))
-    return Part(row["subject"][0].tobytes(), slot, version, encode(row, updated_at))
+    return to_parts([(row, updated_at)], slot)[0]
+
+
+def to_parts(rows: Sequence[tuple[RowArray, float]], slot: int) -> list[Part]:
+    """Return what rows of shape (1,), each with its ``updated_at``, hold as parts of a slot."""
+    if not rows:
+        return []
+    # Twenty times as fast as to concatenate arrays with fields.
+    table = np.frombuffer(b"".join(row.tobytes() for row, _ in rows), profile.ROW)
+    subjects = [subject.tobytes() for subject in table["subject"]]
+    numbers = (table[name].tolist() for name in ("reset_epoch", "epoch", "sequence"))
+    versions = zip(*numbers, strict=True)
+    encoded = encode_rows(table, [updated_at for _, updated_at in rows])
+    found = zip(subjects, versions, encoded, strict=True)
+    return [Part(subject, slot, version, data) for subject, version, data in found]
 
 
 def from_part(part: Part) -> RowArray | None:
@@ -95,27 +111,36 @@ def from_part(part: Part) -> RowArray | None:
 
 def encode(row: RowArray, updated_at: float) -> bytes:
     """Return the sums, counters, registers and instants of a row of shape (1,)."""
-    fast, slow = row["linear"][0, :, : profile.USED]
-    used = (fast != 0) | (slow != 0)
-    same = bool((fast == slow).all())
-    stood = any(row[name][0] for name in ("action", "offences", "until_at", "paced_at"))
-    first, last = float(row["first_seen_at"][0]), float(row["last_seen_at"][0])
-    flags = _SAME * same | _STOOD * stood | _ONCE * (first == last)
-    panes = row["panes"][0].tolist()
-    pieces = [
-        _HEAD.pack(flags, first, updated_at, float(row["shingled"][0]), *panes),
-        b"" if first == last else _INSTANT.pack(last),
-        np.packbits(used).tobytes(),
-        fast[used].astype("<f4").tobytes(),
-        b"" if same else slow[used].astype("<f4").tobytes(),
-        _packed(row["shingles"].ravel()),
-        _packed(row["registers"].ravel()),
-        _packed_counts(row["counts"].ravel()),
-    ]
-    if stood:
-        names = ("action", "offences", "until_at", "paced_at")
-        pieces.append(_STANDING.pack(*(row[name][0].item() for name in names)))
-    return bytes((LAYOUT,)) + _deflated(b"".join(pieces))
+    return encode_rows(row, [updated_at])[0]
+
+
+def encode_rows(rows: RowArray, updated_at: Sequence[float]) -> list[bytes]:
+    """Return what each row of shape (n,) holds; many together take a third of the time."""
+    lasted = rows["first_seen_at"] != rows["last_seen_at"]
+    stood = np.any([rows[name] != 0 for name in _STOOD_BY], axis=0)
+    same, sums = _packed_sums(rows["linear"][:, :, : profile.USED])
+    flags = (_SAME * same | _STOOD * stood | _ONCE * ~lasted).tolist()
+    heads = zip(
+        flags,
+        rows["first_seen_at"].tolist(),
+        updated_at,
+        rows["shingled"].tolist(),
+        *rows["panes"].T.tolist(),
+        strict=True,
+    )
+    lasts = zip(lasted.tolist(), rows["last_seen_at"].tolist(), strict=True)
+    standings = zip(*(rows[name].tolist() for name in _STOOD_BY), strict=True)
+    pieces = zip(
+        (_HEAD.pack(*head) for head in heads),
+        (_INSTANT.pack(last) if has else b"" for has, last in lasts),
+        sums,
+        _packed(rows["shingles"].reshape(len(rows), -1)),
+        _packed(rows["registers"].reshape(len(rows), -1)),
+        _packed_counts(rows["counts"].reshape(len(rows), -1)),
+        (_STANDING.pack(*one) if any(one) else b"" for one in standings),
+        strict=True,
+    )
+    return [bytes((LAYOUT,)) + _deflated(b"".join(each)) for each in pieces]
 
 
 def decode(data: bytes) -> RowArray | None:
@@ -165,8 +190,7 @@ def _decoded(reader: _Reader) -> RowArray:
     row["registers"] = _unpacked(reader, row["registers"].size).reshape(row["registers"].shape)
     row["counts"] = _unpacked_counts(reader).reshape(row["counts"].shape)
     if flags & _STOOD:
-        names = ("action", "offences", "until_at", "paced_at")
-        for name, value in zip(names, reader.unpack(_STANDING), strict=True):
+        for name, value in zip(_STOOD_BY, reader.unpack(_STANDING), strict=True):
             row[name] = value
     instants = (first, updated, shingled, *row["last_seen_at"].tolist())
     if not reader.over or not np.isfinite(row["linear"]).all() or not np.isfinite(instants).all():
@@ -174,30 +198,53 @@ def _decoded(reader: _Reader) -> RowArray:
     return row
 
 
-def _packed(values: npt.NDArray[Any]) -> bytes:
-    """Return small numbers in whichever way is the shortest."""
-    places = np.flatnonzero(values)
-    if not len(places):
-        return bytes((_Way.NOTHING,))
-    found = values[places]
-    wide = bool(found.max() > _BYTE)
-    size, ones = 2 if wide else 1, bool((found == 1).all())
-    told = 0 if ones else len(places) * size
-    lengths = {
-        _Way.LISTED: 2 + 2 * len(places) + told,
-        _Way.MARKED: len(values) // 8 + told,
-        _Way.WHOLE: len(values) * size,
-    }
-    way = min(lengths, key=lambda each: lengths[each])
-    dtype = "<u2" if wide else "<u1"
-    head = bytes((way | _WIDE * wide | _ONES * ones,))
-    if way == _Way.WHOLE:
-        return head + values.astype(dtype).tobytes()
-    shown = b"" if ones else found.astype(dtype).tobytes()
-    if way == _Way.MARKED:
-        return head + np.packbits(values != 0).tobytes() + shown
-    count = len(places).to_bytes(2, "little")
-    return head + count + places.astype("<u2").tobytes() + shown
+def _packed_sums(linear: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_], list[bytes]]:
+    """Return where both slices are the same, shape (n,), and the sums that are not zero."""
+    fast, slow = linear[:, 0], linear[:, 1]
+    used = (fast != 0) | (slow != 0)
+    same = (fast == slow).all(axis=1)
+    ends = 4 * used.sum(axis=1).cumsum()
+    first, second = (each[used].astype("<f4").tobytes() for each in (fast, slow))
+    bounds = zip(same.tolist(), [0, *ends.tolist()], ends.tolist(), strict=False)
+    masks = [mask.tobytes() for mask in np.packbits(used, axis=1)]
+    told = (
+        first[begin:end] + (b"" if is_same else second[begin:end]) for is_same, begin, end in bounds
+    )
+    return same, [mask + values for mask, values in zip(masks, told, strict=True)]
+
+
+def _packed(values: npt.NDArray[Any]) -> list[bytes]:
+    """Return small numbers, shape (n, many), each row in whichever way is the shortest."""
+    marked = values != 0
+    places = np.flatnonzero(marked) % values.shape[1]
+    found, listed = values[marked], places.astype("<u2").tobytes()
+    narrow, broad = (found.astype(dtype).tobytes() for dtype in ("<u1", "<u2"))
+    ends = marked.sum(axis=1).cumsum().tolist()
+    marks = np.packbits(marked, axis=1)
+    packed, begin = [], 0
+    for number, (end, largest) in enumerate(zip(ends, values.max(axis=1).tolist(), strict=True)):
+        wide, ones = largest > _BYTE, largest == 1
+        size = 2 if wide else 1
+        told = b"" if ones else (broad if wide else narrow)[begin * size : end * size]
+        way = _shortest(values.shape[1], end - begin, size, len(told))
+        head = bytes((way | _WIDE * wide | _ONES * ones,)) if way else b"\0"
+        if way == _Way.LISTED:
+            told = (end - begin).to_bytes(2, "little") + listed[2 * begin : 2 * end] + told
+        elif way == _Way.MARKED:
+            told = marks[number].tobytes() + told
+        elif way == _Way.WHOLE:
+            told = values[number].astype("<u2" if wide else "<u1").tobytes()
+        packed.append(head + told)
+        begin = end
+    return packed
+
+
+def _shortest(places: int, used: int, size: int, told: int) -> int:
+    """Return the way that is the shortest, of those that are as short the first."""
+    if not used:
+        return _Way.NOTHING
+    lengths = (2 + 2 * used + told, places // 8 + told, places * size)
+    return 1 + lengths.index(min(lengths))
 
 
 def _unpacked(reader: _Reader, size: int) -> npt.NDArray[Any]:
@@ -217,13 +264,16 @@ def _unpacked(reader: _Reader, size: int) -> npt.NDArray[Any]:
     return values
 
 
-def _packed_counts(counts: npt.NDArray[np.uint32]) -> bytes:
+def _packed_counts(counts: npt.NDArray[np.uint32]) -> list[bytes]:
     """Return bytes that say how wide counts are and which are not zero, and those."""
-    places = counts != 0
-    wide = bool(counts.max() > _BYTE)
-    head = bytes((wide,)) + np.packbits(places).tobytes()
-    told: bytes = counts[places].astype("<u4" if wide else "<u1").tobytes()
-    return head + told
+    marked = counts != 0
+    marks, widths = np.packbits(marked, axis=1), (counts.max(axis=1) > _BYTE).tolist()
+    heads = [bytes((wide,)) + mark.tobytes() for wide, mark in zip(widths, marks, strict=True)]
+    told = (
+        row[places].astype("<u4" if wide else "<u1").tobytes()
+        for wide, row, places in zip(widths, counts, marked, strict=True)
+    )
+    return [head + values for head, values in zip(heads, told, strict=True)]
 
 
 def _unpacked_counts(reader: _Reader) -> npt.NDArray[np.uint32]:

@@ -7,8 +7,12 @@ each reads and writes one key.
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING, Any
 
 from gateway_guard.stores.base import STANDING, VERSION, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _INSTANT = struct.Struct(">d")
 
@@ -134,3 +138,10 @@ def unpacked(subject: bytes, slot: int, value: bytes) -> Part | None:
     if slot == STANDING:
         [until_at], data = _INSTANT.unpack_from(data), data[_INSTANT.size :]
     return Part(subject, slot, (reset, epoch, sequence), data, until_at)
+
+
+def unpacked_all(subject: bytes, found: Sequence[Any]) -> list[Part]:
+    """Return parts from their slots and values, which take turns; what is none is left out."""
+    pairs = zip(found[::2], found[1::2], strict=True)
+    parts = [unpacked(subject, int(slot), value) for slot, value in pairs]
+    return [part for part in parts if part is not None]

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gateway_guard.stores.base import Hashes, Keeping, Part, Times
+    from gateway_guard.stores.tables import Run
 
 _BUSY_SECONDS = 0.1
 _TRIES = 3
-_AT_ONCE = 500  # variables that one statement may have, in the oldest SQLite around
 
 
 class SqliteStore(SqliteHoldings):
@@ -108,10 +108,11 @@ class SqliteStore(SqliteHoldings):
         with self._writing() as run:
             run("UPDATE changes SET n = n + 1")
             change, now = run("SELECT n FROM changes").fetchone()[0], self._clock()
-            for part in parts:
-                version = VERSION.pack(*part.version)
-                row = (self._ns, part.subject, part.slot, version, part.data, part.until_at)
-                run(tables.WRITE, (*row, now, 0 if groups.is_group(part.slot) else change))
+            # What a standing forbids of its subject's parts must be there before they are.
+            for first in (True, False):
+                piece = [part for part in parts if (part.slot == STANDING) is first]
+                rows = [self._row(part, now, change) for part in piece]
+                tables.run_all(run, tables.WRITE, rows)
 
     def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return the number of the last write of each subject."""
@@ -131,11 +132,8 @@ class SqliteStore(SqliteHoldings):
 
     def standings(self, most: int) -> list[Part]:
         """Return the standings that have not ended."""
-        what = """
-        SELECT subject, slot, version, data, until FROM parts
-        WHERE ns = ? AND until > ? AND slot = ? ORDER BY until DESC LIMIT ?
-        """
-        return [part_of(row) for row in self._rows(what, self._ns, self._clock(), STANDING, most)]
+        rows = self._rows(tables.LASTING, self._ns, self._clock(), STANDING, most)
+        return [part_of(row) for row in rows]
 
     def append(self, log: str, data: bytes) -> None:
         """Write an entry."""
@@ -158,8 +156,9 @@ class SqliteStore(SqliteHoldings):
         """Keep the earliest."""
         with self._writing() as run:
             now = self._clock()
-            for hash_, instant in zip(hashes.view(np.int64).tolist(), at.tolist(), strict=True):
-                run(tables.KEEP_INSTANT, (self._ns, kind, hash_, instant, now))
+            pairs = zip(hashes.view(np.int64).tolist(), at.tolist(), strict=True)
+            rows = [(self._ns, kind, hash_, instant, now) for hash_, instant in pairs]
+            tables.run_all(run, tables.KEEP_INSTANTS, rows)
 
     def instants(self, kind: str, after: str, most: int) -> Instants:
         """Return a page, in the order of the hashes as signed numbers."""
@@ -175,9 +174,12 @@ class SqliteStore(SqliteHoldings):
     def prune(self) -> None:
         """Drop what is too old, and the entries that are too many."""
         oldest, most = self._clock() - self._keeping.seconds, self._keeping.entries
+        # To look through a million instants takes a while, in which nobody else could write.
+        unused = self._rows(tables.UNUSED, self._ns, oldest, STARTS, most)
         with self._writing() as run:
             run("DELETE FROM parts WHERE ns = ? AND at < ?", (self._ns, oldest))
-            run(tables.FORGET, (self._ns, oldest, STARTS))
+            for kind, hash_ in unused:
+                run(tables.FORGET, (self._ns, kind, hash_, oldest))
             run("DELETE FROM logs WHERE ns = ? AND at < ?", (self._ns, oldest))
             logs = run("SELECT DISTINCT log FROM logs WHERE ns = ?", (self._ns,)).fetchall()
             for (log,) in logs:
@@ -241,17 +243,22 @@ class SqliteStore(SqliteHoldings):
             with suppress(FileNotFoundError):
                 Path(f"{self._path}{end}").rename(f"{self._path}.damaged{end}")
 
+    def _row(self, part: Part, now: float, change: int) -> tuple[object, ...]:
+        """Return what is kept of a part; sums are no change."""
+        version, change = VERSION.pack(*part.version), 0 if groups.is_group(part.slot) else change
+        return self._ns, part.subject, part.slot, version, part.data, part.until_at, now, change
+
     def _rows(self, what: str, *values: object) -> list[Any]:
         with self._telling():
             return _connected(self._database).execute(what, values).fetchall()
 
     def _rows_of(self, what: str, subjects: Sequence[bytes], *first: int) -> Iterator[Any]:
-        for begin in range(0, len(subjects), _AT_ONCE):
-            asked = subjects[begin : begin + _AT_ONCE]
+        for begin in range(0, len(subjects), tables.AT_ONCE):
+            asked = subjects[begin : begin + tables.AT_ONCE]
             yield from self._rows(what.format(",".join("?" * len(asked))), *first, self._ns, *asked)
 
     @contextmanager
-    def _writing(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+    def _writing(self) -> Iterator[Run]:
         """Do several things as one."""
         with self._telling():
             database = _connected(self._database)

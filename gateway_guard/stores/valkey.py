@@ -28,7 +28,9 @@ from gateway_guard.stores.records import (
     WRITE,
     packed,
     unpacked,
+    unpacked_all,
 )
+from gateway_guard.stores.resting import in_pieces
 from gateway_guard.stores.valkey_holdings import SHARDS, ValkeyHoldings
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ Answer: TypeAlias = Any
 
 TIMEOUT_SECONDS = 0.1
 _SCRIPTS = (WRITE, READ, LEASE, RENEW, VOID, OUTDATE)
+_TREND = 1000
+_AT_ONCE = 16
+"""Subjects in one pipeline: to pack and read the commands of more takes too long at a time."""
 
 
 class ValkeyStore(ValkeyHoldings):
@@ -107,29 +112,36 @@ class ValkeyStore(ValkeyHoldings):
         if not parts:
             return
         keep = int(1000 * self._keeping.seconds)
-        with self._pipeline() as pipeline:
-            for part in parts:
-                arguments = (self._scripts[WRITE], 1, self._part_key(part.subject))
-                if part.slot == STANDING:
-                    self._index(pipeline, part)
-                pipeline.execute_command("EVALSHA", *arguments, part.slot, packed(part), keep)
+        for piece in in_pieces(parts, _AT_ONCE):
+            with self._pipeline() as pipeline:
+                for part in piece:
+                    arguments = (self._scripts[WRITE], 1, self._part_key(part.subject))
+                    if part.slot == STANDING:
+                        self._index(pipeline, part)
+                    pipeline.execute_command("EVALSHA", *arguments, part.slot, packed(part), keep)
 
     def versions(self, subjects: Sequence[bytes], slot: int) -> list[int]:
         """Return the number of writes to each subject."""
-        with self._pipeline() as pipeline:
-            for subject in subjects:
-                pipeline.hmget(self._part_key(subject), "changes", f"own{slot}")
-            found = pipeline.execute()
+        found: list[Answer] = []
+        for piece in in_pieces(subjects, _AT_ONCE):
+            with self._pipeline() as pipeline:
+                for subject in piece:
+                    pipeline.hmget(self._part_key(subject), "changes", f"own{slot}")
+                found += pipeline.execute()
         return [int(changes or 0) - int(own or 0) for changes, own in found]
 
     def read(self, subjects: Sequence[bytes], slot: int = 0) -> list[list[Part]]:
         """Return what is to be read of each subject."""
-        with self._pipeline() as pipeline:
-            for subject in subjects:
-                arguments = (self._scripts[READ], 1, self._part_key(subject), slot)
-                pipeline.execute_command("EVALSHA", *arguments)
-            found = pipeline.execute()
-        return [_parts(subject, fields) for subject, fields in zip(subjects, found, strict=True)]
+        found: list[Answer] = []
+        for piece in in_pieces(subjects, _AT_ONCE):
+            with self._pipeline() as pipeline:
+                for subject in piece:
+                    arguments = (self._scripts[READ], 1, self._part_key(subject), slot)
+                    pipeline.execute_command("EVALSHA", *arguments)
+                found += pipeline.execute()
+        return [
+            unpacked_all(subject, fields) for subject, fields in zip(subjects, found, strict=True)
+        ]
 
     def standings(self, most: int) -> list[Part]:
         """Return the standings that have not ended."""
@@ -167,12 +179,16 @@ class ValkeyStore(ValkeyHoldings):
 
     def keep_instants(self, kind: str, hashes: Hashes, at: Times) -> None:
         """Keep the earliest."""
-        now = self.now()
+        now, shards = self.now(), [dict[bytes, float]() for _ in range(SHARDS)]
+        for hash_, instant in zip(hashes.tolist(), at.tolist(), strict=True):
+            members, member = shards[hash_ % SHARDS], hash_.to_bytes(8)
+            members[member] = min(instant, members.get(member, instant))
         with self._pipeline() as pipeline:
-            for hash_, instant in zip(hashes.tolist(), at.tolist(), strict=True):
-                key, member = self._instant_key(kind, hash_ % SHARDS), hash_.to_bytes(8)
-                pipeline.zadd(key, {member: instant}, lt=True)
-                pipeline.zadd(key + b":used", {member: now}, gt=True)
+            for shard, members in enumerate(shards):
+                if members:
+                    key = self._instant_key(kind, shard)
+                    pipeline.zadd(key, members, lt=True)
+                    pipeline.zadd(key + b":used", dict.fromkeys(members, now), gt=True)
 
     def instants(self, kind: str, after: str, most: int) -> Instants:
         """Return a page: as much of one shard as the server gives at once."""
@@ -261,13 +277,6 @@ def _client_of(address: Address, patience_seconds: float) -> Valkey | ValkeyClus
         return primary
     [(host, port)] = address.places
     return Valkey(host=host, port=port, **options)
-
-
-def _parts(subject: bytes, found: Sequence[Any]) -> list[Part]:
-    """Return parts from their slots and values, which take turns; what is none is left out."""
-    pairs = zip(found[::2], found[1::2], strict=True)
-    parts = [unpacked(subject, int(slot), value) for slot, value in pairs]
-    return [part for part in parts if part is not None]
 
 
 def _first(answer: Answer) -> Answer:

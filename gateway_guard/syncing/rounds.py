@@ -11,7 +11,8 @@ from gateway_guard import foreign
 from gateway_guard.profile import RowArray
 from gateway_guard.stores.base import STANDING, STARTS, Entry, Instants, Lease, Part
 from gateway_guard.stores.groups import is_group, is_young, records_of, summed
-from gateway_guard.stores.parts import from_part, to_part
+from gateway_guard.stores.parts import from_part, to_parts
+from gateway_guard.stores.resting import in_pieces
 from gateway_guard.syncing.news import AGES, HISTORY, NEWS, ORDERS, USES
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ _PRUNE_SECONDS = 60.0
 _ENTRIES_A_ROUND = 200
 _HISTORY_A_ROUND = 4
 _INSTANTS_A_ROUND = 2000
+_AT_ONCE = 16  # rows that are made parts without a rest in between
 MOST_READ = 64
 """Subjects that are read in a round."""
 
-MOST_STANDINGS = 10_000
 _ASK_AGAIN = -1  # no subject is at this version
 
 
@@ -173,9 +174,10 @@ class Conversation:
 
     def _say(self, store: Store, batch: Batch, lease: Lease) -> None:
         parts = list(batch.standings)
-        for row, updated_at in batch.rows:
-            row["epoch"] = lease.epoch
-            parts.append(to_part(row, lease.slot, updated_at))
+        for rows in in_pieces(batch.rows, _AT_ONCE):
+            for row, _ in rows:
+                row["epoch"] = lease.epoch
+            parts += to_parts(rows, lease.slot)
         store.write(parts)
         for kind, instants in ((AGES, batch.ages), (USES, batch.uses)):
             if instants:

@@ -131,7 +131,9 @@ class Rows:
         elif not self._planned[row]:
             self._planned[row] = True
             self._late.append((self._pushed_at[row] + PUSH_SECONDS, subject.id))
-        if steady - self._asked_at[row] >= (_SOON if imposes and not subject.quiet else _SELDOM):
+        # Where nobody else writes, only what somebody before has left can have changed.
+        pressing = imposes and not subject.quiet and self.writers > 1
+        if steady - self._asked_at[row] >= (_SOON if pressing else _SELDOM):
             self._ask(batch, subject, steady)
 
     def _ask(self, batch: Batch, subject: Subject, steady: float) -> None:

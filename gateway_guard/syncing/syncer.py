@@ -22,13 +22,13 @@ from gateway_guard.syncing import news
 from gateway_guard.syncing.clocks import Shift
 from gateway_guard.syncing.erasing import Erasure
 from gateway_guard.syncing.notices import Notices, kept
-from gateway_guard.syncing.rounds import MOST_STANDINGS, Batch, Conversation
+from gateway_guard.syncing.rounds import Batch, Conversation
 from gateway_guard.syncing.rows import Rows
 
 if TYPE_CHECKING:
     from gateway_guard.instrumentation import Instrumentation
     from gateway_guard.memory import Memory
-    from gateway_guard.stores.base import Entry, Lease, Part, Store
+    from gateway_guard.stores.base import Entry, Lease, Part
     from gateway_guard.stores.link import Link
     from gateway_guard.syncing.rounds import Found, Heard
     from gateway_guard.timeline import Instant, Timeline
@@ -37,6 +37,7 @@ _SENT_A_ROUND = 16
 _WRITERS_KEPT = 4096
 _KEYS_KEPT = 65_536
 _DAY_SECONDS = 86400.0
+_TIMES_READ = 2  # the standings that there is room for: one kind may have to give way to others
 _SEGMENT = 4096
 _SEGMENT_SECONDS = 60.0
 
@@ -79,11 +80,13 @@ class Syncer:
     def begin(self) -> None:
         """Take over the standings that last, before the first request is decided; this is I/O."""
         if not self._alone:
-            lasting = self.link.attempt(_standings)
+            most = _TIMES_READ * self._memory.standings.capacity
+            lasting = self.link.attempt(lambda store: (store.now(), store.standings(most)))
             if lasting is not None:
                 store_at, standings = lasting
                 self._offset_seconds = store_at - self._timeline.now().wall
-                self._hear_standings(standings)
+                # Where there are too many, those give way that were heard first.
+                self._hear_standings(standings[::-1])
             # Whoever forks after this must not share a connection.
             self.link.close()
 
@@ -302,7 +305,3 @@ class Syncer:
         self._memory.history.learn(told.learned, steady, served_at)
         for subject, key, exchanges in told.sightings:
             self._memory.subjects.sighted(subject, key, exchanges)
-
-
-def _standings(store: Store) -> tuple[float, list[Part]]:
-    return store.now(), store.standings(MOST_STANDINGS)
