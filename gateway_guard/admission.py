@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from gateway_guard.subjects import Held
     from gateway_guard.timeline import Instant
 
-_SMALL_PART = 12
-_DISCOUNT = 0.25
-_BYTES_A_SUBJECT = 640
-_BYTES_WAITING = 1024
+_SMALL_PART, _DISCOUNT = 12, 0.25
+_BYTES_A_SUBJECT, _BYTES_WAITING = 640, 1024
 
 
 class SubjectTable:
@@ -280,14 +278,13 @@ class SubjectTable:
     def _own(self, subject: Subject, now: Instant) -> tuple[profile.RowArray, float]:
         pending = [*subject.pending.values()]
         unread = (*subject.waiting, *pending)
-        row, elapsed = profile.empty(), 0.0
+        row, elapsed, settled = profile.empty(), 0.0, not unread
         if subject.row >= 0:
             row = self.slab.rows[subject.row : subject.row + 1]
             elapsed = now.steady - float(row["updated_at"][0])
             count = sum([held.answers * held.weight for held in unread])
-            if count * _SMALL_PART < subject.exchanges:
-                return row, elapsed
-        if not unread:
+            settled = settled or count * _SMALL_PART < subject.exchanges
+        if settled:
             return row, elapsed
         if round(_answered(row, subject.waiting)) < MINIMUM_SAMPLE:
             pending = [held._replace(contribution=expecting(held.contribution)) for held in pending]

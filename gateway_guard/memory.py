@@ -92,6 +92,11 @@ class Memory:
             self.ages.lower(hash_, at)
         self._first_at.clear()
 
+    def learn_uses(self, instants: Iterable[tuple[int, float]]) -> None:
+        """Take note of when something was first used elsewhere or before, hash and instant."""
+        for hash_, at in instants:
+            self.first_uses.lower(hash_, at)
+
     def first_at(self, key: bytes) -> float | None:
         """Return when a key had its first 2xx, wall-clock seconds, ``None`` if unknown."""
         at = self._first_at.get(key)

@@ -14,12 +14,37 @@ if TYPE_CHECKING:
 DATA = ("linear", "shingles", "registers", "counts", "panes", "shingled", "first_seen_at")
 """What of a row is counted."""
 
+_MOST_EVICTED = 4096
+
 
 class Evicted(NamedTuple):
     """A row that gave way, and whether it is all that its writer knows."""
 
     row: RowArray
     based: bool
+
+
+class Leftovers(dict[bytes, Evicted]):
+    """Rows that gave way and are not pushed yet, by subject; where they are many, the first go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dropped = 0
+
+    def keep(self, subject: bytes, gone: Evicted) -> None:
+        """Keep a row, joined to what is kept of its subject."""
+        before = self.pop(subject, None)
+        if before is not None:
+            gone = Evicted(joined(before.row, gone.row), before.based or gone.based)
+        self[subject] = gone
+        if len(self) > _MOST_EVICTED:
+            self.pop(next(iter(self)))
+            self._dropped += 1
+
+    def take_dropped(self) -> int:
+        """Return how many went since the last time."""
+        dropped, self._dropped = self._dropped, 0
+        return dropped
 
 
 def clear(row: RowArray, reset_epoch: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from gateway_guard import profile
 from gateway_guard.actions import Action
 from gateway_guard.subjects import IMITABLE, MINIMUM_SAMPLE, POWERS
-from gateway_guard.syncing.joining import DATA, Evicted, clear, joined
+from gateway_guard.syncing.joining import DATA, Evicted, Leftovers, clear, joined
 from gateway_guard.syncing.news import ID_BYTES
 from gateway_guard.syncing.rounds import MOST_READ, Batch
 
@@ -39,10 +39,8 @@ _YOUNG = 2 * MINIMUM_SAMPLE
 """So it is with what keys share, near or not, as long as it has so few: many may come together."""
 
 _PUSH_WATCHED = 32  # subjects that impose nothing need not be as up to date
-_MOST_PUSHED = 64
-_MOST_ASKED = 256
+_MOST_PUSHED, _MOST_ASKED = 64, 256
 _SELDOM, _SOON = 1.0, 0.001  # seconds between two questions about one subject
-_MOST_EVICTED = 4096
 _SLOT = profile.Slot.EXCHANGES
 
 
@@ -63,9 +61,8 @@ class Rows:
         self._unread: dict[bytes, None] = {}
         self._told: dict[bytes, None] = {}
         self._late: deque[tuple[float, bytes]] = deque()
-        self._evicted: dict[bytes, Evicted] = {}
+        self._evicted = Leftovers()
         self._used = not alone
-        self.dropped = 0
         self.writers = 1
         table.on_evicted = self._let_go
 
@@ -195,8 +192,7 @@ class Rows:
 
     def take_dropped(self) -> int:
         """Return how many rows that gave way were lost since the last time."""
-        dropped, self.dropped = self.dropped, 0
-        return dropped
+        return self._evicted.take_dropped()
 
     @property
     def finished(self) -> bool:
@@ -214,7 +210,7 @@ class Rows:
                     continue
             gone = self._evicted.get(id_)
             if gone is None or not gone.based:  # a later copy of the same row has it all
-                self._keep(id_, Evicted(copy, based=True))
+                self._evicted.keep(id_, Evicted(copy, based=True))
 
     def lost(self) -> None:
         """Forget what another writer answers for now: it was pushed, and its slot is his."""
@@ -227,7 +223,8 @@ class Rows:
         self._table.changed[self._based] = True
         self._based[:] = False
         self._version[:] = self._pushed[:] = 0
-        self._evicted = {id_: gone for id_, gone in self._evicted.items() if not gone.based}
+        for id_ in [id_ for id_, gone in self._evicted.items() if gone.based]:
+            del self._evicted[id_]
 
     def hear(self, found: Found, shift: float) -> None:
         """Take note of what a store keeps of a subject."""
@@ -285,7 +282,7 @@ class Rows:
         unsaid = subject.exchanges > self._pushed[row] or self._alone or not self._based[row]
         if unsaid:
             copy = self._table.slab.rows[row : row + 1].copy()
-            self._keep(subject.id, Evicted(copy, bool(self._based[row])))
+            self._evicted.keep(subject.id, Evicted(copy, bool(self._based[row])))
         self._clear(row)
         self._unread.pop(subject.id, None)
 
@@ -301,12 +298,3 @@ class Rows:
         self._based[row] = self._planned[row] = False
         self._version[row] = self._pushed[row] = 0
         self._pushed_at[row] = self._asked_at[row] = -inf
-
-    def _keep(self, subject: bytes, gone: Evicted) -> None:
-        before = self._evicted.pop(subject, None)
-        if before is not None:
-            gone = Evicted(joined(before.row, gone.row), before.based or gone.based)
-        self._evicted[subject] = gone
-        if len(self._evicted) > _MOST_EVICTED:
-            self._evicted.pop(next(iter(self._evicted)))
-            self.dropped += 1

@@ -30,16 +30,14 @@ if TYPE_CHECKING:
     from gateway_guard.memory import Memory
     from gateway_guard.stores.base import Entry, Lease, Part
     from gateway_guard.stores.link import Link
-    from gateway_guard.syncing.rounds import Found, Heard
+    from gateway_guard.syncing.rounds import Heard
     from gateway_guard.timeline import Instant, Timeline
 
 _SENT_A_ROUND = 16
-_WRITERS_KEPT = 4096
-_KEYS_KEPT = 65_536
+_WRITERS_KEPT, _KEYS_KEPT = 4096, 65_536
 _DAY_SECONDS = 86400.0
 _TIMES_READ = 2  # the standings that there is room for: one kind may have to give way to others
-_SEGMENT = 4096
-_SEGMENT_SECONDS = 60.0
+_SEGMENT, _SEGMENT_SECONDS = 4096, 60.0
 
 
 class Syncer:
@@ -242,7 +240,9 @@ class Syncer:
 
     def _hear(self, heard: Heard, shift: Shift) -> None:
         for found in heard.found:
-            self._hear_found(found, shift)
+            self._rows.hear(found, shift.steady_seconds)
+            if found.standing is not None:
+                self._hear_standings([found.standing])
         self._instruments.count("store_parts", "read", len(heard.found))
         for entry in heard.entries:
             self._hear_news(entry, shift)
@@ -253,8 +253,7 @@ class Syncer:
         for page in heard.ages:
             self._memory.learn_ages(zip(page.hashes.tolist(), page.at.tolist(), strict=True))
         for page in heard.uses:
-            for hash_, at in zip(page.hashes.tolist(), page.at.tolist(), strict=True):
-                self._memory.first_uses.lower(hash_, at)
+            self._memory.learn_uses(zip(page.hashes.tolist(), page.at.tolist(), strict=True))
         if heard.first_started_at is not None:
             self._memory.first_started_at = heard.first_started_at
         self._memory.ages_known = self._memory.ages_known or heard.complete
@@ -273,11 +272,6 @@ class Syncer:
         erasure = Erasure(erased, before=inf)
         self._unsent = deque(map(erasure.without, self._unsent))
         self._segment = erasure.without(self._segment)
-
-    def _hear_found(self, found: Found, shift: Shift) -> None:
-        self._rows.hear(found, shift.steady_seconds)
-        if found.standing is not None:
-            self._hear_standings([found.standing])
 
     def _hear_standings(self, parts: list[Part]) -> None:
         shift = self._shift(self._timeline.now())
@@ -299,8 +293,7 @@ class Syncer:
             self._notices.hear(notice, shift, again=again)
         self._rows.tell(told.near)
         self._memory.learn_ages(told.instants(news.AGES))
-        for hash_, at in told.instants(news.USES):
-            self._memory.first_uses.lower(hash_, at)
+        self._memory.learn_uses(told.instants(news.USES))
         steady, served_at = self._timeline.now().steady, shift.steady_in(told.at)
         self._memory.history.learn(told.learned, steady, served_at)
         for subject, key, exchanges in told.sightings:
