@@ -185,9 +185,9 @@ def add_bench(add_parser: AddParser) -> None:
         "--only",
         default="",
         metavar="NAME[,NAME]",
-        help="measure in-process, kept, proxy, scale, flood, buffers, ledger, store or "
-        "bypass, all if none is named; or fleet, in another four minutes; what is not measured is "
-        "null in JSON",
+        help="measure in-process, kept, proxy, scale, flood, buffers, ledger or bypass, all "
+        "if none is named; or store or fleet, in another five and four minutes; what is not "
+        "measured is null in JSON",
     )
     command.add_argument(
         "--quick", action="store_true", help="take a few minutes, for rougher figures"

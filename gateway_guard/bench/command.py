@@ -97,7 +97,7 @@ def bench(*, only: str, quick: bool, as_json: bool) -> None:
 
 
 def parts_of(only: str) -> list[str]:
-    """Return the names of the parts to measure, in their order; a fleet only where it is named.
+    """Return the names of the parts to measure, in their order; long ones only where named.
 
     Raises:
         ConfigurationError: if there is no part of such a name.
@@ -108,7 +108,7 @@ def parts_of(only: str) -> list[str]:
     if unknown:
         message = f"there is nothing to measure by the name of {unknown}"
         raise ConfigurationError(message, hint=f"choose from {', '.join(PARTS)}")
-    return [name for name in PARTS if name in (names or PARTS.keys() - {_FLEET})]
+    return [name for name in PARTS if name in (names or PARTS.keys() - {_FLEET, _STORE})]
 
 
 def measure(names: Iterable[str], effort: Effort) -> Report:
