@@ -193,7 +193,7 @@ def test_samples_are_read_however_they_were_written(tmp_path: Path, name: str, r
 def test_a_text_is_one_sample_in_a_compressed_file_too(tmp_path: Path) -> None:
     """And a byte order mark is no part of it."""
     path = tmp_path / "a.txt.gz"
-    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + TEXT.encode()))
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + TEXT.encode(), mtime=0))
     assert read_suspects([path], None)[0].texts == [TEXT]
 
 
@@ -215,11 +215,11 @@ def test_columns_of_bytes_and_of_nothing_are_read_from_parquet(tmp_path: Path) -
         ("a.jsonl", b'{"output":' + b"[" * 100_000, "line 1 is no JSON in UTF-8"),
         ("a.jsonl", b'{"output": "secret caf\xe9"}', "line 1 is no JSON in UTF-8"),
         ("a.jsonl", b"\0\1secret\xff", "line 1 is no JSON in UTF-8"),
-        ("a.jsonl.gz", gzip.compress(b"\n".join(LINES))[:-12], "not copied to its end"),
+        ("a.jsonl.gz", gzip.compress(b"\n".join(LINES), mtime=0)[:-12], "not copied to its end"),
         ("a.jsonl.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0secret" + b"s" * 40, "not copied to its end"),
         ("a.txt", "secret".encode("utf-16"), "it is no UTF-8"),
         ("a.parquet", b"", "no Parquet"),
-        ("a.parquet.gz", gzip.compress(b"PAR1"), "unpack it first"),
+        ("a.parquet.gz", gzip.compress(b"PAR1", mtime=0), "unpack it first"),
     ],
 )
 def test_what_is_wrong_with_a_suspect_is_said(
