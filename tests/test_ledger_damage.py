@@ -179,7 +179,7 @@ LINES = [json.dumps(row).encode() for row in ROWS]
         ("a.jsonl", b"\n".join(line[:-1] + b', "more": "\\ud800"}' for line in LINES)),
         ("a.json", json.dumps(ROWS, indent=1).encode()),
         ("a.json", b"\n".join(LINES)),
-        ("a.json.gz", gzip.compress(json.dumps(ROWS).encode())),
+        ("a.json.gz", gzip.compress(json.dumps(ROWS).encode(), mtime=0)),
     ],
 )
 def test_samples_are_read_however_they_were_written(tmp_path: Path, name: str, raw: bytes) -> None:
