@@ -27,19 +27,15 @@ _NEXT_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|%b|%b)*+([{}\[\]])' % (_STRING, _E
 _OPENING = frozenset({b"{", b"["})
 _EMPTY_BYTES = 2
 _MANY, _FEW = 64, 4
-"""Values that are tried together where one is not as expected, and that are read one by one."""
+"""Values that are read together, and that are read one by one where one is not as expected."""
 
 
 def read_values(grammar: Grammar[T], values: list[bytes], tally: Tally) -> None:
     """Absorb JSON values; one that is not as expected is read as far as it makes sense."""
-    if not values:
-        return
-    try:
-        grammar.read(b"\n".join(values), tally)
-    except UNREADABLE:
-        for begin in range(0, len(values), _MANY):
-            _read_parts(grammar, values[begin : begin + _MANY], tally)
-    tally.settle()
+    for begin in range(0, len(values), _MANY):
+        _read_parts(grammar, values[begin : begin + _MANY], tally)
+    if values:
+        tally.settle()
 
 
 def _read_parts(grammar: Grammar[T], values: list[bytes], tally: Tally) -> None:
